@@ -1,0 +1,270 @@
+"""The settings of every stage: one frozen section a stage, and :class:`Settings` with all of them.
+
+A stage's constructor takes its own section, never the whole. Defaults are plain values: nothing is read or opened here.
+``configuration.py`` fills these sections from flags, the environment, TOML files and styles.
+
+A section checks itself: a value of the wrong kind, out of range or not a number raises :class:`UsageError`.
+Units stand in the names (``_ms``, ``_px``, ``_hz``, ``_fps``); ``width`` and ``height`` are pixels, ``fps`` frames per second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from realtime.errors import UsageError
+
+CompositingMode = Literal["overlay", "scene", "crop", "paste"]
+OnLost = Literal["hold", "card", "blur", "raw"]
+Pace = Literal["auto", "newest", "every"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def _number(default: float, low: float, high: float) -> Any:
+    """A field that takes numbers from ``low`` to ``high``, both included."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+class Section:
+    """Base of all sections: checks every field when one is made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # type: ignore[arg-type]  # every section is a dataclass
+            value = checked(type(self), entry.name, getattr(self, entry.name))
+            object.__setattr__(self, entry.name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings(Section):
+    """Where frames come from.
+
+    width, height, fps: what a camera or screen is asked for, and the demo's own size; files keep theirs.
+    mirror: flip left and right at capture, as a mirror does.
+    reconnect_ms: how often a camera or stream that vanished is tried again.
+    open_timeout_ms: how long a camera or stream may take to open, and a stream to deliver a packet.
+    """
+
+    width: int = _number(1280, 16, 8192)
+    height: int = _number(720, 16, 8192)
+    fps: float = _number(30.0, 1, 240)
+    mirror: bool = False
+    reconnect_ms: int = _number(500, 50, 60_000)
+    open_timeout_ms: int = _number(10_000, 100, 120_000)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings(Section):
+    """How the face is found and followed.
+
+    min_detection_confidence, min_tracking_confidence: 0 to 1, MediaPipe's own thresholds.
+    max_faces: how many faces are looked at before one is chosen (the one nearest the last place, else the largest).
+    max_lost_ms: how long the last place is remembered once the face is gone.
+    """
+
+    min_detection_confidence: float = _number(0.5, 0, 1)
+    min_tracking_confidence: float = _number(0.5, 0, 1)
+    max_faces: int = _number(1, 1, 8)
+    max_lost_ms: int = _number(1000, 0, 60_000)
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentSettings(Section):
+    """The square around the head.
+
+    size_px: side of the crop in pixels.
+    """
+
+    size_px: int = _number(256, 64, 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingSettings(Section):
+    """How a face becomes a code.
+
+    identity_frames: frames over which the identity is averaged; motion is never averaged.
+    """
+
+    identity_frames: int = _number(30, 1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingSettings(Section):
+    """One-Euro filters: a low-pass whose cut-off rises with speed, ``cutoff = min_cutoff_hz + beta * |speed|``.
+
+    Layers of W+ are split into thirds: coarse, middle, fine. Pose, mouth, lids and gaze, and the remaining expression are
+    groups of the motion code; crop is centre, scale and angle of the crop transform (in crop sides, log and radians).
+    derivative_cutoff_hz: cut-off for the speed itself.
+    cut_gap_ms: a longer pause between two frames counts as a cut.
+    cut_speed: a crop that moves faster than this many of its own sides a second counts as a cut.
+    enabled: off passes every code through as it came.
+    """
+
+    enabled: bool = True
+    coarse_min_cutoff_hz: float = _number(0.5, 0.001, 1000)
+    coarse_beta: float = _number(0.3, 0, 1000)
+    middle_min_cutoff_hz: float = _number(0.5, 0.001, 1000)
+    middle_beta: float = _number(0.3, 0, 1000)
+    fine_min_cutoff_hz: float = _number(0.3, 0.001, 1000)
+    fine_beta: float = _number(0.1, 0, 1000)
+    pose_min_cutoff_hz: float = _number(1.5, 0.001, 1000)
+    pose_beta: float = _number(6.0, 0, 1000)
+    mouth_min_cutoff_hz: float = _number(6.0, 0.001, 1000)
+    mouth_beta: float = _number(4.0, 0, 1000)
+    eyes_min_cutoff_hz: float = _number(6.0, 0.001, 1000)
+    eyes_beta: float = _number(4.0, 0, 1000)
+    expression_min_cutoff_hz: float = _number(3.0, 0.001, 1000)
+    expression_beta: float = _number(4.0, 0, 1000)
+    crop_min_cutoff_hz: float = _number(1.5, 0.001, 1000)
+    crop_beta: float = _number(20.0, 0, 1000)
+    derivative_cutoff_hz: float = _number(2.0, 0.001, 1000)
+    cut_gap_ms: int = _number(500, 1, 60_000)
+    cut_speed: float = _number(8.0, 0.1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class EditingSettings(Section):
+    """Style and edits.
+
+    style: a name of ``styles.toml`` or of the user's own presets.
+    edits: strength by name, -3 to 3; 0 changes nothing. They come on top of the style's own.
+    """
+
+    style: str = "toon"
+    edits: Mapping[str, float] = field(default_factory=dict, metadata={"low": -3.0, "high": 3.0})
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratingSettings(Section):
+    """Which model draws, and where it runs.
+
+    model: name of a bundled model.
+    device: auto takes the best that works; cpu and cuda are never left silently.
+    """
+
+    model: str = "toon"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class CompositingSettings(Section):
+    """How the portrait becomes the picture.
+
+    mode: overlay (over the person's head in the camera picture), scene (on ``background``), crop (the avatar alone),
+        paste (blended back with a soft mask).
+    background: for scene: a colour ``#rrggbb``, ``green`` (chroma key), ``blur`` (the blurred camera) or a picture's path.
+    on_lost: what goes out without a face: hold (the last avatar fading into a card), card, blur (the whole picture blurred
+        beyond recognition), raw (the camera's frame: the only setting that shows it).
+    hold_ms: how long hold takes to fade.
+    compare: input and output side by side: shows the camera's frame on purpose.
+    """
+
+    mode: CompositingMode = "overlay"
+    background: str = "#2e3440"
+    on_lost: OnLost = "hold"
+    hold_ms: int = _number(1000, 0, 60_000)
+    compare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings(Section):
+    """How pictures leave.
+
+    crf: quality of video files, 0 (lossless) to 51; bigger is smaller and worse.
+    audio: carry the sound of a source file over into a video file.
+    camera_backend: a backend of pyvirtualcam (v4l2loopback, obs, unitycapture) or auto.
+    """
+
+    crf: int = _number(20, 0, 51)
+    audio: bool = True
+    camera_backend: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings(Section):
+    """How the stages are joined.
+
+    pace: newest (old frames are dropped: for cameras), every (nothing is dropped: for files), auto (by the source).
+    stall_ms: with no new frame for this long the holding picture is sent.
+    duration_s: stop after this much of the source; 0 runs until its end.
+    """
+
+    pace: Pace = "auto"
+    stall_ms: int = _number(500, 50, 60_000)
+    duration_s: float = _number(0.0, 0, 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All sections."""
+
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
+    encoding: EncodingSettings = field(default_factory=EncodingSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
+    editing: EditingSettings = field(default_factory=EditingSettings)
+    generating: GeneratingSettings = field(default_factory=GeneratingSettings)
+    compositing: CompositingSettings = field(default_factory=CompositingSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+
+
+@lru_cache(maxsize=None)
+def kinds(section: type[Any]) -> Mapping[str, Any]:
+    """The type of every field of a section."""
+    return get_type_hints(section)
+
+
+def checked(section: type[Any], name: str, value: object) -> Any:
+    """``value`` as field ``name`` of ``section`` wants it; text (from flags or the environment) is read as the field's kind.
+
+    Raises UsageError with the field's name, the value and what was wanted.
+    """
+    entry = next(entry for entry in fields(section) if entry.name == name)
+    kind = kinds(section)[name]
+    if get_origin(kind) is Literal:
+        return _choice(name, value, get_args(kind))
+    if kind is bool:
+        return _switch(name, value)
+    if kind in (int, float):
+        return _ranged(name, value, kind, entry)
+    if kind is str:
+        if isinstance(value, str):
+            return value
+        raise UsageError(f"{name} is {value!r}; wanted text")
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _ranged(key, number, float, entry) for key, number in value.items()})
+    raise UsageError(f"{name} is {value!r}; wanted a table of names and numbers")
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value in choices:
+        return value
+    raise UsageError(f"{name} is {value!r}; wanted one of {', '.join(choices)}")
+
+
+def _switch(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise UsageError(f"{name} is {value!r}; wanted true or false")
+
+
+def _ranged(name: str, value: object, kind: type, entry: Field[Any]) -> float:
+    low, high = entry.metadata["low"], entry.metadata["high"]
+    wanted = f"wanted a {'whole ' if kind is int else ''}number from {low:g} to {high:g}"
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not low <= number <= high or (kind is int and number != int(number)):
+        raise UsageError(f"{name} is {value!r}; {wanted}")
+    return int(number) if kind is int else number
