@@ -1,0 +1,50 @@
+"""How an operation's implementation is chosen.
+
+``impl="auto"`` takes the first implementation that can run the given tensors; the plain reference always can. An
+implementation that is asked for by name is never replaced silently: when it cannot run, the reason is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class ImplementationUnavailable(RuntimeError):
+    """The implementation that was asked for by name cannot run here; the message says why."""
+
+
+def choose(
+    operation: str,
+    impl: str,
+    reference: Function,
+    fast: Mapping[str, Function] | None = None,
+    refusals: Mapping[str, str | None] | None = None,
+) -> Function:
+    """The function that runs ``operation``.
+
+    operation: the operation's name, for messages.
+    impl: "auto", "reference" or the name of a fast implementation.
+    fast: the fast implementations of this operation by name, best first.
+    refusals: for each fast implementation why it cannot run now, or None when it can.
+
+    Raises ImplementationUnavailable for a fast implementation that cannot run, ValueError for an unknown name.
+    """
+    fast, refusals = fast or {}, refusals or {}
+    if impl == "reference":
+        return reference
+    if impl == "auto":
+        return next((function for name, function in fast.items() if refusals.get(name) is None), reference)
+    if impl in fast:
+        reason = refusals.get(impl)
+        if reason is None:
+            return fast[impl]
+    elif impl == "cuda":
+        reason = "this operation has no CUDA kernel"
+    else:
+        raise ValueError(f"unknown implementation {impl!r}; wanted one of auto, reference, cuda")
+    raise ImplementationUnavailable(
+        f"{operation}: implementation {impl!r} cannot run: {reason}; use impl='reference' or impl='auto'"
+    )
