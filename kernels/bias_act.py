@@ -3,7 +3,8 @@
     y = clamp(act(x + b, alpha) * gain, -limit, +limit)
 
 The gain keeps the variance of the activations near one, as equalised learning rates need it (Karras et al. 2018,
-"Progressive Growing of GANs", section 4.1; Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN").
+"Progressive Growing of GANs", section 4.1; Karras et al. 2020, "Analyzing and Improving the Image Quality of
+StyleGAN").
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ def setup_filter(
         f = f / f.sum()
     if flip:
         f = f.flip(list(range(f.ndim)))
-    return f * gain ** (f.ndim / 2)
+    scaled: Tensor = f * gain ** (f.ndim / 2)
+    return scaled
 
 
 def upfirdn2d(
@@ -102,8 +103,8 @@ def _upfirdn2d_reference(
     # 2. Pad with zeros; negative padding crops.
     x = functional.pad(x.reshape(n, c, h * up_y, w * up_x), list(padding))
     # 3. Convolve with the filter; with flip_filter correlate.
-    taps = torch.ones([1, 1], dtype=x.dtype, device=x.device) if f is None else f.to(x)
-    taps = taps * gain ** (taps.ndim / 2)
+    taps = torch.ones([1, 1]) if f is None else f
+    taps = (taps * gain ** (taps.ndim / 2)).to(x)
     if not flip_filter:
         taps = taps.flip(list(range(taps.ndim)))
     for kernel in [taps] if taps.ndim == 2 else [taps[None, :], taps[:, None]]:  # [h w]
