@@ -1,0 +1,88 @@
+"""The procedural face world: heads as signed distance fields, drawn with an exact alpha mask and exact ground truth.
+
+The world is written once in C++ (``world.h``); ``library()`` builds it for this machine's CPU with g++ on first use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+SOURCES = Path(__file__).parent
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """Compile (once per source and machine) and load the CPU build.
+
+    Raises RuntimeError with the compiler's message when g++ is missing or fails.
+    """
+    sources = sorted(SOURCES.glob("*.h")) + [SOURCES / "cpu.cpp"]
+    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi"]
+    machine = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0] if sys.platform == "linux" else ""
+    digest = hashlib.sha256("".join([p.read_text() for p in sources] + flags + [machine]).encode()).hexdigest()[:16]
+    target = Path(tempfile.gettempdir()) / f"avatar-live-face-world-{os.getuid()}" / f"{digest}.so"
+    if not target.exists():
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        building = target.with_suffix(f".{os.getpid()}")
+        try:
+            subprocess.run(["g++", *flags, "-o", str(building), str(SOURCES / "cpu.cpp")], check=True, capture_output=True, text=True)
+        except FileNotFoundError:
+            raise RuntimeError("g++ was not found; the face world is built with it: install it (Debian: apt install g++)") from None
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"g++ could not build the face world:\n{error.stderr}") from None
+        building.replace(target)
+    lib = ctypes.CDLL(str(target))
+    lib.parameter_names.restype = ctypes.c_char_p
+    return lib
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """The parameters' names, in the order of the parameter vector."""
+    return tuple(library().parameter_names().decode().split())
+
+
+@functools.cache
+def index(name: str) -> int:
+    """The column of a parameter. Raises ValueError with the known names."""
+    if name not in names():
+        raise ValueError(f"the face world has no parameter {name!r}; it has {', '.join(names())}")
+    return names().index(name)
+
+
+def draw(parameters: Floats, size: int) -> npt.NDArray[np.uint8]:
+    """Draw heads: float32 [n, parameters] -> RGBA uint8 [n, size, size, 4], straight alpha; size a multiple of 4."""
+    if size % 4:
+        raise ValueError(f"a size of {size} was asked for; wanted a multiple of 4")
+    parameters = np.ascontiguousarray(np.atleast_2d(parameters), np.float32)
+    if parameters.shape[1] != len(names()):
+        raise ValueError(f"parameters have shape {parameters.shape}; wanted [n, {len(names())}]")
+    pictures = np.empty((len(parameters), size, size, 4), np.uint8)
+    library().draw_many(_pointer(parameters), len(parameters), size, pictures.ctypes.data_as(ctypes.c_void_p))
+    return pictures
+
+
+def points(parameters: Floats) -> tuple[Floats, Floats]:
+    """The tracked points of heads [n, parameters]: posed and projected [n, points, 3] (x, y in -1..1 with y up, depth in
+    head units) and at rest in the head's frame [n, points, 3]."""
+    parameters = np.ascontiguousarray(np.atleast_2d(parameters), np.float32)
+    count = library().point_count()
+    picture, head = (np.empty((len(parameters), count, 3), np.float32) for _ in range(2))
+    for row, a, b in zip(parameters, picture, head, strict=True):
+        library().points(_pointer(row), _pointer(a), _pointer(b))
+    return picture, head
+
+
+def _pointer(array: Floats) -> ctypes.c_void_p:
+    return array.ctypes.data_as(ctypes.c_void_p)

@@ -1,0 +1,135 @@
+// From the parameter vector to what the distance field needs, and to the tracked points. Plain floats, host side.
+#pragma once
+#include <cmath>
+#include <cstring>
+#include "world.h"
+
+static inline Rotation rotation_of(float yaw, float pitch, float roll) {  // Rz(roll) Rx(pitch) Ry(yaw)
+    float cy = cosf(yaw), sy = sinf(yaw), cp = cosf(pitch), sp = sinf(pitch), cr = cosf(roll), sr = sinf(roll);
+    Rotation r = {{cr * cy - sr * sp * sy, -sr * cp, cr * sy + sr * sp * cy,
+                   sr * cy + cr * sp * sy, cr * cp, sr * sy - cr * sp * cy,
+                   -cp * sy, sp, cp * cy}};
+    return r;
+}
+static inline Uniform apply(const Rotation& r, float x, float y, float z) {
+    Uniform u = {r.m[0] * x + r.m[1] * y + r.m[2] * z, r.m[3] * x + r.m[4] * y + r.m[5] * z, r.m[6] * x + r.m[7] * y + r.m[8] * z};
+    return u;
+}
+static inline float positive(float x) { return x > 0 ? x : 0; }
+
+static inline Head head_of(const Parameters& q) {
+    Head h;
+    memset(&h, 0, sizeof h);
+    h.p = q;
+    h.head = rotation_of(q.yaw, q.pitch, q.roll);
+    h.torso = rotation_of(.30f * q.yaw, .12f * q.pitch, .22f * q.roll);
+    h.joint = apply(h.head, 0, -.92f, -.12f);
+    h.child = clampu((.30f - q.age) / .30f, 0, 1);
+    h.elder = clampu((q.age - .45f) / .55f, 0, 1);
+    h.face_length = q.face_length * (1 - .10f * h.child);
+    h.jaw = q.jaw_width * mixu(1.07f, .95f, q.femininity) * (1 - .02f * h.child);
+    h.eye_x = .325f * q.eye_distance;
+    h.eye_y = .03f - .05f * h.child;
+    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .05f * h.elder);
+    h.eye_z = .795f - h.eye_radius - .02f;
+    h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .02f * h.elder;
+    h.mouth_y = -.475f * h.face_length;
+    float pucker = positive(-q.mouth_wide), wide = positive(q.mouth_wide);
+    h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .08f * h.child);
+    h.gap_upper = .045f * q.jaw_open + .05f * q.lip_upper;
+    h.gap_lower = .255f * q.jaw_open + .05f * q.lip_lower;
+    float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .25f * h.elder) * (1 - .16f * wide + .35f * pucker);
+    h.lip_upper = .046f * full;
+    h.lip_lower = .062f * full;
+    h.brow_y = h.eye_y + h.eye_radius + .085f + .05f * q.brow_height;
+    h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child);
+    // hair style: blend of presets, so that the amount of a style can be animated
+    struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave; };
+    const Preset presets[] = {
+        //  amount top  side  line side  back  groove curl curtain end wave
+        {1, .035f, .022f, .56f, .06f, -.32f, .25f, 0, 0, 0, 0},          // buzz
+        {1, .13f, .06f, .55f, .02f, -.42f, 1.f, 0, 0, 0, 0},             // short
+        {1, .13f, .065f, .54f, .00f, -.42f, 1.f, 0, 0, 0, 0},            // side part
+        {1, .13f, .045f, .57f, .03f, -.40f, 1.f, 0, 0, 0, 0},            // quiff
+        {1, .17f, .12f, .50f, -.10f, -.50f, 0.f, 1.0f, 0, 0, 0},         // curly
+        {1, .34f, .30f, .48f, -.12f, -.55f, 0.f, 1.25f, 0, 0, 0},        // afro
+        {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f},      // bob
+        {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f},     // long
+        {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f},     // wavy
+        {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // bun
+        {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // ponytail
+        {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0},            // braids
+    };
+    const float weights[] = {q.hair_buzz, q.hair_short, q.hair_side_part, q.hair_quiff, q.hair_curly, q.hair_afro, q.hair_bob, q.hair_long, q.hair_wavy, q.hair_bun, q.hair_ponytail, q.hair_braids};
+    float sum = 1e-6f;
+    for (float w : weights) sum += w;
+    for (int i = 0; i < 12; i++) {
+        const Preset& s = presets[i];
+        float w = weights[i] / sum;
+        h.cap_top += w * s.top; h.cap_side += w * s.side; h.hairline += w * s.line; h.side_end += w * s.side_end; h.back_end += w * s.back_end;
+        h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave;
+    }
+    h.hair_amount = sum > .05f ? 1 : 0;
+    h.hairline += .05f * positive(q.age - .5f) * (1 - q.femininity);
+    return h;
+}
+
+// The tracked points in the head frame (the last four in the torso's, brought to the head frame through the joint), then
+// posed and projected: rows of x, y (picture, -1..1, y up) and depth towards the camera (head units).
+#define FACE_POINTS 44
+static inline int points_of(const Head& h, float* out, float* in_head) {
+    const Parameters& q = h.p;
+    int n = 0;
+    auto add = [&](float x, float y, float z, bool torso = false) {
+        Uniform u;
+        if (torso) {
+            u = apply(h.torso, x, y + .92f, z + .12f);
+            u.x += h.joint.x; u.y += h.joint.y; u.z += h.joint.z;
+        } else u = apply(h.head, x, y, z);
+        if (in_head) { in_head[n * 3] = x; in_head[n * 3 + 1] = y; in_head[n * 3 + 2] = z; }
+        // the camera of trace(): at (0, -.02, 5.2), centre of view tilted by -.03
+        float depth = 5.2f - u.z;
+        out[n * 3] = u.x / depth / .345f;
+        out[n * 3 + 1] = ((u.y + .02f) / depth + .03f) / .345f;
+        out[n * 3 + 2] = u.z;
+        n++;
+    };
+    float R = h.eye_radius;
+    for (int side = -1; side <= 1; side += 2) {
+        float open = side > 0 ? q.eye_r : q.eye_l, squint = side > 0 ? q.squint_r : q.squint_l;
+        float raise = side > 0 ? q.brow_r : q.brow_l, corner = side > 0 ? q.corner_r : q.corner_l;
+        float x = side * h.eye_x, wide = clampu(open, 0, 1);
+        float low = -.50f + .20f * squint, closed = low * .62f - .05f, high = .66f - .10f * h.elder - .10f * squint + .30f * positive(open - 1);
+        float up = mixu(closed, high, wide), down = mixu(closed, low, wide);
+        add(x, h.eye_y, h.eye_z + R);
+        add(x, h.eye_y + R * up, h.eye_z + R * .85f);
+        add(x, h.eye_y + R * down, h.eye_z + R * .85f);
+        add(x - side * .5f * R, h.eye_y + R * (up * .65f), h.eye_z + R * .8f);
+        add(x + side * .5f * R, h.eye_y + R * (up * .65f + .5f * q.eye_tilt), h.eye_z + R * .7f);
+        add(x + R * .43f * q.gaze_x, h.eye_y + R * .36f * q.gaze_y, h.eye_z + R * .92f);
+        add(x - side * R * .88f, h.eye_y - R * q.eye_tilt * .8f, h.eye_z + R * .5f);
+        add(x + side * R * .84f, h.eye_y + R * q.eye_tilt * .8f, h.eye_z + R * .4f);
+        float inner = h.brow_y + raise * .085f + q.brow_arch * .005f - q.furrow * .065f, middle = h.brow_y + raise * .097f + q.brow_arch * .075f - .018f, outer = h.brow_y + raise * .105f + q.brow_arch * .044f - .03f;
+        add(x - side * .205f, inner, .76f);
+        add(x + side * .05f, middle, .72f);
+        add(x + side * .225f, outer, .55f);
+        float shift = .10f * q.mouth_shift;
+        add(shift + side * h.mouth_half, h.mouth_y + corner * .13f - .03f * q.jaw_open, .66f);
+        add(shift + side * h.mouth_half * .5f, h.mouth_y + corner * .0325f - .03f * q.jaw_open + h.gap_upper * .79f + h.lip_upper * .5f, .76f);
+        add(shift + side * h.mouth_half * .5f, h.mouth_y + corner * .0325f - .03f * q.jaw_open - h.gap_lower * .79f - h.lip_lower * .5f, .74f);
+        add(side * .56f * h.jaw, -.45f * h.face_length - .08f * q.jaw_open, .15f);
+        add(side * (.42f + .04f * q.cheek_puff), -.25f + .035f * (q.corner_l + q.corner_r), .60f);
+        add(side * .83f, -.05f, -.06f);
+    }
+    float shift = .10f * q.mouth_shift, line = h.mouth_y - .03f * q.jaw_open;
+    add(0, h.nose_y, .95f);
+    add(0, .08f, .76f);
+    add(shift, line + h.gap_upper + .5f * h.lip_upper, .80f);
+    add(shift, line - h.gap_lower - .5f * h.lip_lower, .78f);
+    add(shift, -.69f * h.face_length - .17f - .20f * q.jaw_open, .38f);
+    add(0, 1.0f, -.08f);
+    add(0, .60f, .62f);
+    for (int side = -1; side <= 1; side += 2) add(side * .33f, -1.15f, -.14f, true);
+    add(0, -1.6f, -.05f, true);
+    return n;
+}

@@ -1,0 +1,476 @@
+// The head as a signed distance field and its shading. Head frame: x to the picture's right, y up, z to the camera,
+// the origin in the middle of the skull, which is about 0.8 in radius. Needs lanes.h and params.h.
+#pragma once
+#include "lanes.h"
+#include "params.h"
+
+enum Material { NOTHING, SKIN, EYE, LASH, BROW, CAVITY, TEETH, TONGUE, HAIR, BEARD, CLOTH, GLASS };
+struct Hit { F distance, material; };
+struct Uniform { float x, y, z; };
+struct Rotation { float m[9]; };
+
+// Everything that is the same for all rays of one picture.
+struct Head {
+    Parameters p;
+    Rotation head, torso;       // head (torso) frame to camera frame
+    Uniform joint;              // where the neck meets the torso, camera frame
+    float child, elder;         // 0..1 from p.age
+    float face_length, jaw, eye_x, eye_y, eye_z, eye_radius;
+    float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower;
+    float brow_y, brow_thick, nose_y, hair_amount, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave;
+};
+
+FW V rotate(const Rotation& r, V p) {
+    return vec(p.x * r.m[0] + p.y * r.m[1] + p.z * r.m[2], p.x * r.m[3] + p.y * r.m[4] + p.z * r.m[5],
+               p.x * r.m[6] + p.y * r.m[7] + p.z * r.m[8]);
+}
+FW V unrotate(const Rotation& r, V p) {
+    return vec(p.x * r.m[0] + p.y * r.m[3] + p.z * r.m[6], p.x * r.m[1] + p.y * r.m[4] + p.z * r.m[7],
+               p.x * r.m[2] + p.y * r.m[5] + p.z * r.m[8]);
+}
+FW void include(Hit& h, F d, Material m) {
+    M nearer = d < h.distance;
+    h.distance = sel(nearer, d, h.distance);
+    h.material = sel(nearer, bc((float)m), h.material);
+}
+
+// ---- the skull without features: what brows and beards lie on
+FW F skull(V p, V s, const Head& h) {
+    const Parameters& q = h.p;
+    F d = ellipsoid(shift(p, 0, .20f, -.08f), .80f, .80f + .03f * q.forehead, .84f);
+    d = smooth_min(d, ellipsoid(shift(p, 0, -.22f * h.face_length, .12f), .66f * h.jaw, .58f * h.face_length, .63f), .30f);
+    float drop = .20f * q.jaw_open;
+    d = smooth_min(d, ellipsoid(shift(p, .10f * q.mouth_shift, -.69f * h.face_length - drop, .38f - .10f * q.jaw_open),
+                                .20f * q.chin * h.jaw, .17f, .18f * q.chin), .28f);
+    float lift = .035f * (q.corner_l + q.corner_r);
+    float puff = .05f * q.cheek_puff - .02f * h.elder;
+    d = smooth_min(d, ellipsoid(shift(s, .36f, -.25f + lift, .43f), (.20f + puff) * q.cheeks, (.18f + puff) * q.cheeks, (.21f + puff) * q.cheeks), .24f);
+    d = smooth_min(d, ellipsoid(shift(s, .30f, .30f, .58f), .25f, .08f, .10f), .16f);
+    return d;
+}
+// Lip line, edges of the opening and outer contours at x.
+struct Mouth { F u, taper, upper, lower, top, bottom; };
+FW Mouth mouth(F x, const Head& h) {
+    const Parameters& q = h.p;
+    Mouth m;
+    F X = x - .10f * q.mouth_shift;
+    m.u = clampf(X * (1.f / h.mouth_half), -1.2f, 1.2f);
+    F u2 = m.u * m.u;
+    m.taper = hi(1.f - u2, 0.f);
+    F corner = mix(bc(q.corner_l), bc(q.corner_r), clampf(.5f + .5f * m.u, 0.f, 1.f));
+    F line = h.mouth_y + corner * .13f * u2 - .03f * q.jaw_open;
+    F open = root(m.taper) * .35f + m.taper * .65f;
+    m.upper = line + h.gap_upper * open;
+    m.lower = line - h.gap_lower * open;
+    F shape = root(m.taper);
+    m.top = m.upper + h.lip_upper * shape * (1.f - .24f * exp_(m.u * m.u * -36.f));
+    m.bottom = m.lower - h.lip_lower * shape;
+    return m;
+}
+FW F lip_bump(F y, const Mouth& m) {
+    F a = clampf((m.top - y) / (m.top - m.upper + .004f), 0.f, 1.f), b = clampf((y - m.bottom) / (m.lower - m.bottom + .004f), 0.f, 1.f);
+    F up = sel(y > m.upper, a * (2.f - a) * (1.f - .45f * step_smooth(.72f, 1.f, a)), bc(0.f));
+    F down = sel(y < m.lower, b * (2.f - b) * (1.f - .45f * step_smooth(.72f, 1.f, b)), bc(0.f));
+    return hi(up, down * 1.1f) * root(m.taper);
+}
+FW F brow_field(V s, F bones, F raise, const Head& h) {
+    const Parameters& q = h.p;
+    F t = (s.x - (h.eye_x - .205f)) * (1.f / .43f);       // 0 inner end, 1 outer end
+    F c = clampf(t, 0.f, 1.f);
+    F line = h.brow_y + raise * (.085f + .02f * c) + q.brow_arch * .075f * (1.f - (c - .60f) * (c - .60f) * 2.6f) - .03f * c
+             - q.furrow * .065f * (1.f - c) * (1.f - c);
+    F half = h.brow_thick * (.75f + .55f * c - 1.05f * c * c);
+    F d2 = root((s.y - line) * (s.y - line) + (t - c) * (t - c) * .18f) - half;
+    return smooth_max(bones - .026f, d2, .025f);
+}
+// The eyelid opening on the unit eyeball: positive inside. u, v: place on the eyeball, u outward.
+struct Lids { F upper, lower; };
+FW Lids lids(F u, F open, F squint, const Head& h) {
+    F c = 1.f - u * u * 1.28f - .10f * u;
+    Lids l;
+    F low = c * (-.50f + .20f * squint), closed = low * .62f - .05f;
+    F wide = clampf(open, 0.f, 1.f);
+    F high = c * (.66f - .10f * h.elder - .10f * squint + .30f * hi(open - 1.f, 0.f));
+    l.lower = mix(closed, low, wide);
+    l.upper = mix(closed, high, wide);
+    return l;
+}
+
+FW F groove_field(V p, const Head& h) {
+    if (h.curl > .01f) return h.curl * (.085f * noise(p * bc(5.5f)) + .030f * noise(p * bc(12.f)));
+    V c = shift(p, 0, .20f, -.12f);
+    F warp = noise(p * bc(2.3f));
+    F combed = atan2_(c.x, c.y + .35f), hanging = atan2_(c.x, c.z + .05f);
+    F a = h.curtain > .5f ? mix(combed, hanging, step_smooth(.45f, -.05f, p.y)) : combed;
+    return h.groove * (.017f * sin_(a * 26.f + warp * 2.5f) + .010f * sin_(a * 57.f + warp * 6.f + p.z * 3.f) + .012f * warp);
+}
+// How far below the hair's edge a point is: positive where there is no hair.
+FW F bare(V p, const Head& h) {
+    const Parameters& q = h.p;
+    F ax = absf(p.x);
+    float line = h.hairline - .25f * q.fringe;
+    F front = line + .10f * q.hair_side_part * p.x - .16f * (1.f - q.fringe) * ax * ax - .30f * step_smooth(.46f, .70f, ax)
+              + q.fringe * .030f * sin_(p.x * 21.f + 1.f) + .030f * sin_(p.x * 7.f + 2.f) * (1.f - q.fringe);
+    F side = bc(h.side_end), back = bc(h.back_end);
+    F y = mix(front, side, step_smooth(.40f, .12f, p.z));
+    y = mix(y, back, step_smooth(-.08f, -.30f, p.z));
+    return y - p.y;
+}
+FW_CALL F hair_field(V p, V s, const Head& h, bool fine) {
+    const Parameters& q = h.p;
+    F g = fine ? groove_field(p, h) : bc(0.f);
+    F cap = ellipsoid(shift(p, 0, .21f, -.10f), .81f + h.cap_side, .80f + h.cap_top, .85f + .6f * h.cap_top + .4f * h.cap_side) - g;
+    F d = smooth_max(cap, bare(p, h) * .75f, h.curl > .01f ? .14f : .07f);
+    if (q.hair_quiff > .01f) {
+        F v = ellipsoid(shift(p, .06f, .92f, .38f), .58f, .26f * q.hair_quiff + .02f, .36f) - g * 1.3f;
+        d = smooth_min(d, v, .16f);
+    }
+    if (q.hair_side_part > .01f) {
+        F v = ellipsoid(shift(p, .20f, .90f, .28f), .56f, .20f * q.hair_side_part + .02f, .46f) - g;
+        d = smooth_min(d, v, .16f);
+        F parting = root((p.x + .34f) * (p.x + .34f) + hi(.72f - p.y, 0.f) * hi(.72f - p.y, 0.f)) - .012f;
+        d = smooth_max(d, -parting, .05f);
+    }
+    if (q.hair_bun > .01f) d = smooth_min(d, length(shift(p, 0, 1.14f, -.28f)) - .28f * q.hair_bun - g, .07f);
+    if (q.hair_ponytail > .01f) {
+        float sway = .05f;
+        F tail = smooth_min(capsule(p, 0, .55f, -.95f, sway, .10f, -1.22f, .16f, .21f), capsule(p, sway, .10f, -1.22f, .22f, -.75f, -1.0f, .21f, .07f), .08f);
+        d = smooth_min(d, tail - g, .06f);
+    }
+    if (h.curtain > .01f) {
+        F w = h.wave * (.05f * sin_(p.y * 9.f + s.x * 3.f + 1.f));
+        V c = vec(p.x, bc(0.f), p.z + .16f);
+        float rx = .84f + h.cap_side * .7f, rz = .74f + h.cap_side * .5f;
+        F flare = step_smooth(.1f, -1.1f, p.y) * .06f;
+        F r = root(c.x * c.x * (1 / (rx * rx)) + c.z * c.z * (1 / (rz * rz)));
+        F shell = absf((r - 1.f) * .76f - flare - w - .02f) - .115f;
+        F top = p.y - .35f, bottom = h.curtain_end + .05f * sin_(atan2_(c.x, c.z) * 9.f) - p.y;
+        F face = (p.z - (.16f - .10f * step_smooth(-.2f, -.9f, p.y) + .10f * step_smooth(-.05f, .4f, p.y)));
+        F hang = smooth_max(smooth_max(shell - g, face, .14f), smooth_max(top, bottom, .05f), .12f);
+        d = smooth_min(d, hang, .10f);
+    }
+    if (q.hair_braids > .01f) {
+        F t = clampf((.05f - p.y) * (1.f / 1.25f), 0.f, 1.f);
+        F cx = .82f + .06f * t - .14f * t * t, cz = -.12f + .42f * t;
+        F bumps = .022f * absf(sin_(p.y * 13.f)) - .01f;
+        F r = root((s.x - cx) * (s.x - cx) + (p.z - cz) * (p.z - cz)) - (.135f - .05f * t * t) - bumps - g * .6f;
+        F braid = smooth_max(r * .85f, smooth_max(p.y - .12f, -1.16f - p.y, .06f), .06f);
+        d = smooth_min(d, braid * (1.f / hi(bc(q.hair_braids), .2f)), .08f);
+    }
+    return d;
+}
+
+FW_CALL F torso_field(V pt, V st, const Head& h) {
+    const Parameters& q = h.p;
+    float wide = mixu(1.12f, .96f, q.femininity) * (1 - .14f * h.child);
+    F d = ellipsoid(shift(pt, 0, -2.02f, -.22f), wide * 1.10f, .62f, .50f);
+    d = smooth_min(d, ellipsoid(shift(st, wide * .86f, -1.86f, -.24f), .36f, .36f, .34f), .25f);
+    d = smooth_min(d, capsule(pt, 0, -1.30f, -.16f, 0, -1.62f, -.18f, .33f, .52f), .26f);
+    if (q.collar > .75f) d = smooth_min(d, capsule(pt, 0, -1.02f, -.14f, 0, -1.30f, -.16f, .385f, .43f), .06f);
+    else {
+        V c = shift(pt, 0, -1.28f, -.12f);
+        F y = c.y - .28f * c.z * -1.f * .5f;
+        F ring = root(c.x * c.x + c.z * c.z) - .43f;
+        float thick = q.collar > .25f ? .115f : .040f;
+        d = smooth_min(d, root(ring * ring + (y + thick) * (y + thick) * .8f) - thick, .05f);
+        if (q.collar > .25f) d = smooth_min(d, ellipsoid(shift(pt, 0, -1.20f, -.52f), .44f, .20f, .20f), .10f);
+    }
+    return d;
+}
+
+// ---- the whole: distance and material at points given in the camera frame
+FW_CALL Hit world(V camera, const Head& h, bool fine) {
+    const Parameters& q = h.p;
+    Hit hit = {bc(1e9f), bc(0.f)};
+    V p = unrotate(h.head, camera), s = vec(absf(p.x), p.y, p.z);
+    M right = p.x > 0.f;
+    V pt = unrotate(h.torso, shift(camera, h.joint.x, h.joint.y, h.joint.z));
+    pt = vec(pt.x, pt.y - .92f, pt.z - .12f);
+    V st = vec(absf(pt.x), pt.y, pt.z);
+    F bones = skull(p, s, h);
+    F d = bones;
+    // nose
+    float ny = h.nose_y, nw = .9f * q.nose_width * (1 - .18f * h.child);
+    d = smooth_min(d, capsule(p, 0, .08f, .70f, 0, ny + .03f, .87f + .03f * q.nose_tip, .055f, .075f * nw), .14f);
+    d = smooth_min(d, length(shift(p, 0, ny, .88f + .05f * q.nose_tip)) - .085f * nw * q.nose_tip, .07f);
+    d = smooth_min(d, ellipsoid(shift(s, .088f * nw, ny - .025f, .845f), .055f * nw, .048f, .06f), .05f);
+    d = smooth_max(d, -(ellipsoid(shift(s, .048f * nw, ny - .075f, .885f), .026f * nw, .020f, .04f)), .03f);
+    // ears
+    if (any(s.x - .55f < hit.distance)) {
+        V e = shift(s, .80f, -.05f, -.06f);
+        V r = vec((e.x * .90f + e.z * .43f) * (1 / q.ear_size), e.y * (1 / q.ear_size), (e.z * .90f - e.x * .43f) * (1 / q.ear_size));
+        F ear = ellipsoid(r, .060f, .195f, .135f);
+        F bowl = ellipsoid(shift(r, .055f, .015f, .02f), .05f, .125f, .078f);
+        ear = smooth_max(ear, -bowl, .045f);
+        ear = smooth_min(ear, ellipsoid(shift(r, .035f, -.01f, -.01f), .022f, .05f, .03f), .04f);
+        d = smooth_min(d, ear * q.ear_size, .05f);
+    }
+    // neck: from the head's frame into the torso's
+    float nr = mixu(.315f, .255f, q.femininity) * (1 - .14f * h.child);
+    F neck = capsule(p, 0, -.45f, -.10f, 0, -.92f, -.12f, nr, nr * .98f);
+    neck = smooth_min(neck, capsule(pt, 0, -.90f, -.12f, 0, -1.5f, -.16f, nr * .98f, nr * 1.22f), .10f);
+    d = smooth_min(d, neck, .12f);
+    // sockets and the mouth
+    F open = sel(right, bc(q.eye_r), bc(q.eye_l)), squint = sel(right, bc(q.squint_r), bc(q.squint_l));
+    V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
+    F eye_length = length(e), R = bc(h.eye_radius);
+    d = smooth_max(d, -(length(shift(s, h.eye_x, h.eye_y, 1.03f)) - .27f), .16f);
+    d = smooth_max(d, -(eye_length - h.eye_radius * .97f), .02f);
+    M front = p.z > .25f;
+    Mouth m = mouth(p.x, h);
+    F skin_material = bc((float)SKIN);
+    if (any(front)) {
+        F muzzle = exp_(((p.x * p.x) * 9.f + (p.y - h.mouth_y) * (p.y - h.mouth_y) * 12.f) * -1.f) * (.045f - .03f * q.mouth_wide * .5f);
+        F bump = (.050f + .02f * hi(bc(-q.mouth_wide), 0.f)) * lip_bump(p.y, m);
+        F philtrum = .012f * exp_(p.x * p.x * -900.f) * step_smooth(h.mouth_y + .03f, h.mouth_y + .08f, p.y) * step_smooth(ny - .03f, ny - .10f, p.y);
+        F chin_crease = .018f * exp_((p.y - m.bottom + .055f) * (p.y - m.bottom + .055f) * -500.f) * m.taper;
+        F crease = bc(0.f);
+        float fold = .35f * h.elder + .10f * (q.corner_l + q.corner_r > 0 ? .5f * (q.corner_l + q.corner_r) : 0);
+        if (fold > .02f) {
+            F nl = s.x - (.19f + .34f * (ny + .02f - p.y));
+            crease = fold * .045f * exp_(nl * nl * -700.f) * step_smooth(h.mouth_y - .12f, h.mouth_y + .02f, p.y) * step_smooth(ny + .05f, ny - .04f, p.y);
+        }
+        if (h.elder > .1f) {
+            crease = crease + h.elder * .007f * (1.f + sin_(p.y * 62.f + s.x * 2.f)) * step_smooth(.42f, .52f, p.y) * step_smooth(.74f, .62f, p.y) * step_smooth(.55f, .3f, s.x);
+            F bag = (length(shift(s, h.eye_x, h.eye_y - .10f, h.eye_z + .12f)) - .15f);
+            crease = crease + h.elder * .015f * exp_(bag * bag * -900.f) * step_smooth(h.eye_y - .10f, h.eye_y - .18f, p.y);
+        }
+        F frown = q.furrow * .018f * exp_((s.x - .055f) * (s.x - .055f) * -2200.f) * step_smooth(.10f, .2f, p.y) * step_smooth(.5f, .38f, p.y);
+        d = sel(front, d - muzzle - bump + philtrum + chin_crease + crease + frown, d);
+        if (h.gap_upper + h.gap_lower > .004f) {
+            F inside = hi(hi(p.y - m.upper, m.lower - p.y), absf(m.u) * h.mouth_half - h.mouth_half);
+            F carved = -hi(inside * .8f, .30f - p.z);
+            skin_material = sel(carved > d + .004f, bc((float)CAVITY), skin_material);
+            d = smooth_max(d, carved, .02f);
+        }
+    }
+    // eyelids
+    if (any(eye_length - .35f < hit.distance)) {
+        F u = e.x * (1 / h.eye_radius), tilt = q.eye_tilt * u, v = e.y * (1 / h.eye_radius) - tilt;
+        Lids l = lids(u, open, squint, h);
+        F shell = absf(eye_length - (h.eye_radius + .016f)) - .017f;
+        F cut = lo(l.upper - v, v - l.lower) * h.eye_radius;
+        F lid = smooth_max(smooth_max(shell, cut * .8f, .014f), -e.z - .02f, .02f);
+        d = smooth_min(d, lid, .045f);
+        F lash_size = bc(.010f + .010f * q.femininity + .006f * q.make_up);
+        F edge = root(((l.upper - v) * h.eye_radius) * ((l.upper - v) * h.eye_radius) * .75f + (eye_length - h.eye_radius - .030f) * (eye_length - h.eye_radius - .030f));
+        F ends = absf(u + .04f) - .88f - .10f * q.femininity;
+        F lash = hi(edge - lash_size * (.55f + .45f * clampf(u + .5f, 0.f, 1.2f)), hi(ends * h.eye_radius, .02f - e.z));
+        include(hit, d, SKIN);
+        hit.material = sel(hit.material == bc((float)SKIN), skin_material, hit.material);
+        include(hit, lash, LASH);
+        include(hit, eye_length - R, EYE);
+    } else {
+        include(hit, d, SKIN);
+        hit.material = skin_material;
+    }
+    if (any((p.y > h.eye_y) & (p.z > .3f))) {
+        F raise = sel(right, bc(q.brow_r), bc(q.brow_l));
+        include(hit, sel(p.z > .25f, brow_field(s, bones, raise, h), bc(1e9f)), BROW);
+    }
+    if (h.gap_upper + h.gap_lower > .004f && any(front)) {
+        F arch = .70f - .95f * p.x * p.x;
+        F teeth = hi(hi(absf(p.y - h.mouth_y - .005f) - .060f, absf(p.z - arch) - .035f), s.x - .25f);
+        float lower_line = h.mouth_y - .03f * q.jaw_open - h.gap_lower;
+        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .05f) - .03f), s.x - .22f);
+        include(hit, smooth_max(lo(teeth, lower_teeth), bc(-1e9f), .01f), TEETH);
+        include(hit, ellipsoid(shift(p, 0, lower_line + .025f + .03f * q.tongue, .54f + .24f * q.tongue), .16f, .055f, .22f), TONGUE);
+    }
+    // hair, beard, glasses, clothes: only where they can be nearest
+    if (h.hair_amount > .01f) {
+        F bound = length(shift(p, 0, .1f, -.2f)) - 1.55f;
+        if (any(bound < hit.distance)) include(hit, hair_field(p, s, h, fine), HAIR);
+    }
+    float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
+    if (chin_hair > .02f && any((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
+        F fluff = fine ? .022f * noise(p * bc(13.f)) + .012f * noise(p * bc(27.f)) : bc(0.f);
+        F jaw_line = h.mouth_y + .03f + .34f * step_smooth(.22f, .60f, s.x);
+        F region = hi(p.y - jaw_line, -(p.z + .12f));
+        F lips = 1.f - root(m.u * m.u * .85f + ((p.y - h.mouth_y + h.gap_lower * .4f) * (p.y - h.mouth_y + h.gap_lower * .4f)) * (1.f / ((.10f + h.gap_lower * .55f) * (.10f + h.gap_lower * .55f))));
+        region = smooth_max(region, lips * .12f, .04f);
+        F full = smooth_max(bones - .055f * q.beard - fluff, region, .07f);
+        F small = smooth_max(bones - .055f * q.goatee - fluff, hi(region, s.x - .17f), .06f);
+        F d_beard = bc(1e9f);
+        if (q.beard > .02f) d_beard = lo(d_beard, full);
+        if (q.goatee > .02f) d_beard = lo(d_beard, small);
+        include(hit, d_beard, BEARD);
+    }
+    if (q.moustache > .02f && any(front)) {
+        F top = m.top;
+        F t = clampf(s.x * (1.f / (h.mouth_half * 1.02f)), 0.f, 1.f);
+        F line = mix(bc(.5f * (h.mouth_y + ny) - .035f), h.mouth_y - .01f + .05f * (q.corner_l + q.corner_r) * t, t * t) + .25f * (top - h.mouth_y) * (1.f - t);
+        F half = .042f * q.moustache * (1.f - .55f * t * t);
+        F fluff = fine ? .012f * noise(p * bc(21.f)) : bc(0.f);
+        F d2 = root((p.y - line) * (p.y - line) + hi(s.x - h.mouth_half * 1.02f, 0.f) * hi(s.x - h.mouth_half * 1.02f, 0.f)) - half;
+        include(hit, sel(front, smooth_max(bones - .075f - fluff, d2, .04f), bc(1e9f)), BEARD);
+    }
+    float glasses = q.glasses_round > q.glasses_square ? q.glasses_round : q.glasses_square;
+    if (glasses > .5f) {
+        V g = shift(s, h.eye_x + .015f, h.eye_y - .005f, .86f);
+        F depth = g.z + .25f * hi(g.x, 0.f) * hi(g.x, 0.f) + .05f * g.x;
+        F ring = root(g.x * g.x + g.y * g.y) - .265f;
+        if (q.glasses_square > .5f) {
+            F qx = hi(absf(g.x) - .17f, 0.f), qy = hi(absf(g.y) - .10f, 0.f);
+            ring = root(qx * qx + qy * qy) - .095f;
+        }
+        F rim = root(ring * ring + depth * depth) - .024f;
+        rim = lo(rim, capsule(s, 0, h.eye_y + .07f, .905f, .09f, h.eye_y + .06f, .875f, .019f, .019f));
+        rim = lo(rim, capsule(s, h.eye_x + .27f, h.eye_y + .06f, .82f, .90f, h.eye_y + .06f, -.02f, .020f, .020f));
+        include(hit, rim, GLASS);
+    }
+    F torso_bound = pt.y + .85f;
+    if (any(torso_bound < hit.distance)) include(hit, torso_field(pt, st, h), CLOTH);
+    return hit;
+}
+
+FW V normal(V p, const Head& h) {
+    const float e = .0016f;
+    F a = world(p + at(e, -e, -e), h, true).distance, b = world(p + at(-e, -e, e), h, true).distance;
+    F c = world(p + at(-e, e, -e), h, true).distance, d = world(p + at(e, e, e), h, true).distance;
+    return unit(vec(a - b - c + d, d - a - b + c, b - a - c + d));
+}
+FW V colour(float r, float g, float b) { return at(r, g, b); }
+FW V paint(V a, V b, F amount) { return mix(a, b, clampf(amount, 0.f, 1.f)); }
+
+// The eye's colour: white, iris with a dark ring and a light lower half, pupil.
+FW V eye_colour(V e, F open, const Head& h) {
+    const Parameters& q = h.p;
+    V d = unit(e);
+    V gaze = unit(at(.48f * q.gaze_x, .40f * q.gaze_y, 1.f));
+    V across = unit(vec(gaze.z, bc(0.f), -gaze.x));
+    F cosine = clampf(dot(d, gaze), -1.f, 1.f);
+    F k = root(2.f - 2.f * cosine);                          // angle for small angles
+    F f = k * (1.f / .56f);
+    F down = (gaze.y - d.y) * 2.f;
+    F streak = 1.f + .10f * sin_(atan2_(d.y - gaze.y, dot(d, across)) * 22.f);
+    V iris = mix(colour(q.iris_r, q.iris_g, q.iris_b) * bc(.65f), colour(q.iris_r, q.iris_g, q.iris_b) * bc(1.9f) + at(.04f, .04f, .04f), clampf(.45f + .55f * down, 0.f, 1.f)) * streak;
+    V a = at(.93f, .92f, .91f);
+    a = paint(a, iris, step_smooth(1.03f, .97f, f));
+    a = paint(a, iris * bc(.30f), step_smooth(.82f, .93f, f) * step_smooth(1.05f, .99f, f));
+    a = paint(a, at(.012f, .010f, .012f), step_smooth(.52f, .46f, f));
+    return a;
+}
+struct Shade { V albedo; F gloss, shine, soft; };
+FW Shade surface(V camera, V n, Hit hit, const Head& h) {
+    const Parameters& q = h.p;
+    V p = unrotate(h.head, camera), s = vec(absf(p.x), p.y, p.z);
+    V skin = colour(q.skin_r, q.skin_g, q.skin_b);
+    V hair = mix(colour(q.hair_r, q.hair_g, q.hair_b), at(.62f, .62f, .64f), bc(q.grey));
+    M right = p.x > 0.f;
+    // skin: blush on cheeks, nose and ears, make-up on lids, lips, stubble
+    V rosy = vec(skin.x * 1.10f, skin.y * .66f, skin.z * .60f);
+    V c1 = shift(s, .40f, -.24f, .52f), c2 = shift(p, 0, h.nose_y, .92f), c3 = shift(s, .84f, -.04f, -.05f);
+    V a = paint(skin, rosy, .50f * exp_(dot(c1, c1) * -13.f) + .30f * exp_(dot(c2, c2) * -42.f) + .30f * exp_(dot(c3, c3) * -14.f));
+    V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
+    F near_eye = exp_((length(e) - h.eye_radius - .03f) * (length(e) - h.eye_radius - .03f) * -500.f) * step_smooth(-.02f, .08f, e.y) * step_smooth(0.f, .05f, e.z);
+    a = paint(a, vec(q.lip_r * a.x * 1.3f, q.lip_g * a.y * 1.2f + .02f, q.lip_b * a.z * 1.5f + .05f), near_eye * .75f * q.make_up);
+    if (q.stubble > .02f) {
+        Mouth m = mouth(p.x, h);
+        F zone = step_smooth(.10f, -.05f, p.y - (h.mouth_y + .12f + .34f * step_smooth(.22f, .60f, s.x))) * step_smooth(-.25f, .10f, p.z) * step_smooth(-1.0f, -.8f, p.y);
+        a = paint(a, mix(a, hair, bc(.6f)), zone * .55f * q.stubble);
+    }
+    Mouth m = mouth(p.x, h);
+    F lips = step_smooth(-.010f, .006f, lo(m.top - p.y, p.y - m.bottom)) * step_smooth(1.04f, .97f, absf(m.u)) * step_smooth(.35f, .45f, p.z);
+    F line = exp_((p.y - .5f * (m.upper + m.lower)) * (p.y - .5f * (m.upper + m.lower)) * -9000.f) * step_smooth(1.1f, 1.0f, absf(m.u)) * step_smooth(.012f, .0f, m.upper - m.lower);
+    V lip = colour(q.lip_r, q.lip_g, q.lip_b);
+    a = paint(a, lip, lips);
+    a = paint(a, lip * bc(.32f), line * .8f * step_smooth(.35f, .45f, p.z));
+    Shade r = {a, bc(.10f), bc(16.f), bc(.5f)};
+    r.gloss = mix(r.gloss, bc(.22f + .25f * q.make_up), lips);
+#define ON(kind) (hit.material == bc((float)kind))
+#define SURFACE(kind, colour_, gloss_, shine_, soft_) \
+    if (any(ON(kind))) { M on = ON(kind); r.albedo = sel(on, colour_, r.albedo); r.gloss = sel(on, bc(gloss_), r.gloss); \
+        r.shine = sel(on, bc(shine_), r.shine); r.soft = sel(on, bc(soft_), r.soft); }
+    SURFACE(EYE, eye_colour(vec(p.x - sel(right, bc(h.eye_x), bc(-h.eye_x)), e.y, e.z), sel(right, bc(q.eye_r), bc(q.eye_l)), h), 0.f, 100.f, 0.f)
+    SURFACE(LASH, at(.03f, .022f, .02f), .05f, 20.f, 0.f)
+    SURFACE(BROW, hair * bc(.62f), .04f, 12.f, 0.f)
+    SURFACE(CAVITY, at(.20f, .035f, .04f), 0.f, 10.f, 0.f)
+    F gaps = 1.f - .22f * exp_(-absf(sin_(p.x * 34.f)) * 9.f);
+    SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
+    SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
+    if (any(ON(HAIR))) {
+        V c = shift(p, 0, .20f, -.12f);
+        F warp = noise(p * bc(2.3f));
+        F angle = h.curtain > .5f ? mix(atan2_(c.x, c.y + .35f), atan2_(c.x, c.z + .05f), step_smooth(.45f, -.05f, p.y)) : atan2_(c.x, c.y + .35f);
+        F strand = h.curl > .01f ? .5f + .5f * noise(p * bc(9.f)) : .5f + .5f * sin_(angle * 57.f + warp * 6.f + p.z * 3.f);
+        V tint = hair * mix(bc(.78f), bc(1.16f), strand);
+        SURFACE(HAIR, tint, .30f, 12.f, 0.f)
+    }
+    SURFACE(BEARD, hair * (.80f + .18f * noise(p * bc(26.f))), .04f, 10.f, 0.f)
+    SURFACE(CLOTH, colour(q.cloth_r, q.cloth_g, q.cloth_b), .03f, 8.f, .1f)
+    SURFACE(GLASS, colour(q.frame_r, q.frame_g, q.frame_b), .55f, 50.f, 0.f)
+    return r;
+}
+FW V to_light(float x, float y, float z) { return unit(at(x, y, z)); }
+FW V light(V p, V n, V ray, Hit hit, const Head& h) {
+    const Parameters& q = h.p;
+    Shade s = surface(p, n, hit, h);
+    V key = to_light(q.light_x, q.light_y, q.light_z), fill = to_light(-q.light_x, .1f, .8f), rim = to_light(q.light_x > 0 ? -.6f : .6f, .5f, -.8f);
+    F nl = dot(n, key), wrap = s.soft * .4f;
+    F diffuse = clampf((nl + wrap) / (1.f + wrap), 0.f, 1.f);
+    F shadow = bc(1.f), t = bc(.04f);
+    for (int i = 0; i < 12; i++) {
+        F d = world(p + n * bc(.012f) + key * t, h, false).distance;
+        shadow = lo(shadow, d * 6.f / t);
+        t = t + clampf(d, .04f, .30f);
+    }
+    shadow = mix(bc(.35f), bc(1.f), clampf(shadow, 0.f, 1.f));
+    F ao = bc(0.f); float weight = 1;
+    for (int i = 1; i <= 3; i++) {
+        float step = .035f * i * i;
+        ao = ao + (step - world(p + n * bc(step), h, false).distance) * weight;
+        weight *= .55f;
+    }
+    ao = clampf(1.f - 1.7f * ao, .35f, 1.f);
+    float w = q.light_warmth;
+    V lit = at(1.14f + .06f * w, 1.07f, 1.0f - .08f * w) * (diffuse * shadow * .92f);
+    V scatter = at(.26f, .06f, .025f) * (s.soft * step_smooth(-.35f, .25f, nl) * (1.f - step_smooth(.15f, .6f, nl)) * ao);
+    V sky = at(.46f, .48f, .54f) * ((.58f + .42f * n.y) * .66f * ao);
+    V filled = at(.50f, .47f, .48f) * (clampf(dot(n, fill), 0.f, 1.f) * .42f * ao);
+    V view = ray * bc(-1.f);
+    F facing = 1.f - clampf(dot(n, view), 0.f, 1.f);
+    V edge = at(.80f, .86f, 1.f) * (facing * facing * facing * clampf(dot(n, rim) * .6f + .5f, 0.f, 1.f) * .50f * ao);
+    V c = s.albedo * (lit + scatter + sky + filled + edge);
+    F half = clampf(dot(n, unit(key + view)), 0.f, 1.f);
+    // powers by repeated use of exp: half^shine = exp(shine * log(half)), log(1 - x) ~ -x - x^2/2 near the highlight
+    F x = 1.f - half;
+    F highlight = s.gloss * exp_(s.shine * (-x - .5f * x * x)) * shadow;
+    c = c + at(1.f, .98f, .95f) * highlight;
+    if (any(hit.material == bc((float)EYE))) {   // two catch-lights, fixed to the camera, so that eyes live in any light
+        F g1 = 1.f - clampf(dot(n, to_light(.30f, .42f, .85f)), 0.f, 1.f), g2 = 1.f - clampf(dot(n, to_light(-.34f, -.30f, .85f)), 0.f, 1.f);
+        F glint = exp_(g1 * -160.f) * 1.0f + exp_(g2 * -110.f) * .22f;
+        V pe = unrotate(h.head, p);
+        F lid_shade = step_smooth(.16f, .02f, (pe.y - h.eye_y) );
+        M eye = hit.material == bc((float)EYE);
+        c = sel(eye, c * mix(bc(.62f), bc(1.f), lid_shade) + at(1.f, 1.f, 1.f) * glint, c);
+    }
+    return c * bc(q.exposure);
+}
+FW F tone(F v) {  // linear to display, 0..1: a gentle shoulder, then gamma 1/2 by the square root
+    v = hi(v, 0.f);
+    v = v * 1.10f / (1.f + v * .16f);
+    return clampf(root(v), 0.f, 1.f);
+}
+// Trace LANES rays through picture points (sx, sy in -1..1, y up). rgb in 0..1 (0 where nothing was hit), hit 0 or 1.
+FW void trace(F sx, F sy, const Head& h, V& rgb, F& alpha, F& material) {
+    V from = at(0.f, -.02f, 5.2f);
+    V ray = unit(vec(sx * .345f, sy * .345f - .03f, bc(-1.f)));
+    F t = bc(3.2f);
+    Hit hit = {bc(1e9f), bc(0.f)};
+    M going = t > 0.f;
+    for (int i = 0; i < 72; i++) {
+        hit = world(from + ray * t, h, true);
+        going = going & (hit.distance > t * .0004f) & (t < 7.2f);
+        if (!any(going)) break;
+        t = sel(going, t + hit.distance * .80f, t);
+    }
+    M found = t < 7.2f;
+    alpha = sel(found, bc(1.f), bc(0.f));
+    rgb = at(0.f, 0.f, 0.f);
+    material = bc(0.f);
+    if (!any(found)) return;
+    V p = from + ray * t, n = normal(p, h);
+    V c = light(p, n, ray, hit, h);
+    rgb = sel(found, vec(tone(c.x), tone(c.y), tone(c.z)), rgb);
+    material = sel(found, hit.material, material);
+}
