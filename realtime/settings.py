@@ -4,15 +4,16 @@ A stage's constructor takes its own section, never the whole. Defaults are plain
 ``configuration.py`` fills these sections from flags, the environment, TOML files and styles.
 
 A section checks itself: a value of the wrong kind, out of range or not a number raises :class:`UsageError`.
-Units stand in the names (``_ms``, ``_px``, ``_hz``, ``_fps``); ``width`` and ``height`` are pixels, ``fps`` frames per second.
+Units stand in the names (``_ms``, ``_px``, ``_hz``); ``width`` and ``height`` are pixels, ``fps`` frames per second.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from functools import lru_cache
+from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -69,7 +70,7 @@ class TrackingSettings(Section):
 
     min_detection_confidence: float = _number(0.5, 0, 1)
     min_tracking_confidence: float = _number(0.5, 0, 1)
-    max_faces: int = _number(1, 1, 8)
+    max_faces: int = _number(2, 1, 8)
     max_lost_ms: int = _number(1000, 0, 60_000)
 
 
@@ -78,9 +79,13 @@ class AlignmentSettings(Section):
     """The square around the head.
 
     size_px: side of the crop in pixels.
+    eye_span: distance between the outer eye corners of a face that looks straight ahead, as a part of the side.
+    eye_line: their height in the square, from its top, as a part of the side.
     """
 
     size_px: int = _number(256, 64, 1024)
+    eye_span: float = _number(0.235, 0.05, 0.9)
+    eye_line: float = _number(0.46, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,9 @@ class EncodingSettings(Section):
 class SmoothingSettings(Section):
     """One-Euro filters: a low-pass whose cut-off rises with speed, ``cutoff = min_cutoff_hz + beta * |speed|``.
 
-    Layers of W+ are split into thirds: coarse, middle, fine. Pose, mouth, lids and gaze, and the remaining expression are
-    groups of the motion code; crop is centre, scale and angle of the crop transform (in crop sides, log and radians).
+    Layers of W+ are split into thirds: coarse, middle, fine. Pose, mouth, eyes (lids and gaze) and the remaining
+    expression are groups of the motion code; crop is the crop transform's centre, scale and angle (in crop sides, log
+    and radians).
     derivative_cutoff_hz: cut-off for the speed itself.
     cut_gap_ms: a longer pause between two frames counts as a cut.
     cut_speed: a crop that moves faster than this many of its own sides a second counts as a cut.
@@ -157,9 +163,10 @@ class CompositingSettings(Section):
 
     mode: overlay (over the person's head in the camera picture), scene (on ``background``), crop (the avatar alone),
         paste (blended back with a soft mask).
-    background: for scene: a colour ``#rrggbb``, ``green`` (chroma key), ``blur`` (the blurred camera) or a picture's path.
-    on_lost: what goes out without a face: hold (the last avatar fading into a card), card, blur (the whole picture blurred
-        beyond recognition), raw (the camera's frame: the only setting that shows it).
+    background: for scene: a colour ``#rrggbb``, ``green`` (chroma key), ``blur`` (the blurred camera) or the path of a
+        picture.
+    on_lost: what goes out without a face: hold (the last avatar fading into a card), card, blur (the whole picture,
+        blurred beyond recognition), raw (the camera's frame: the only setting that shows it).
     hold_ms: how long hold takes to fade.
     compare: input and output side by side: shows the camera's frame on purpose.
     """
@@ -167,7 +174,7 @@ class CompositingSettings(Section):
     mode: CompositingMode = "overlay"
     background: str = "#2e3440"
     on_lost: OnLost = "hold"
-    hold_ms: int = _number(1000, 0, 60_000)
+    hold_ms: int = _number(700, 0, 60_000)
     compare: bool = False
 
 
@@ -215,14 +222,22 @@ class Settings:
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
 
 
-@lru_cache(maxsize=None)
+def unknown(what: str, got: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that does not exist: lists the known ones and suggests the nearest."""
+    names = sorted(known)
+    near = get_close_matches(got, names, n=1, cutoff=0.5)
+    guess = f"; did you mean {near[0]}?" if near else ";"
+    return UsageError(f"unknown {what} {got!r}{guess} Known: {', '.join(names) or 'none'}")
+
+
+@cache
 def kinds(section: type[Any]) -> Mapping[str, Any]:
     """The type of every field of a section."""
     return get_type_hints(section)
 
 
 def checked(section: type[Any], name: str, value: object) -> Any:
-    """``value`` as field ``name`` of ``section`` wants it; text (from flags or the environment) is read as the field's kind.
+    """``value`` as field ``name`` of ``section`` wants it; text (of a flag or variable) is read as the field's kind.
 
     Raises UsageError with the field's name, the value and what was wanted.
     """
