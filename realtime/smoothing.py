@@ -1,0 +1,162 @@
+"""Latent -> Latent, still when the face is still and without lag when it moves.
+
+The One-Euro filter (Casiez, Roussel, Vogel: "1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in
+Interactive Systems", CHI 2012, algorithm 1) over W+, the motion code and the crop transform, each number by itself,
+driven by capture times. A cut in the picture, a long gap and another face start it anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.frames import Latent, Transform
+from realtime.settings import SmoothingSettings
+
+Values = npt.NDArray[np.float64]
+
+MOTION_GROUPS = ("pose", "mouth", "eyes")  # what no group names is "expression"
+SMALL_JUMP = 0.1  # of a crop side (or radians): however short the time, less than this is never a cut
+
+
+class OneEuro:
+    """The filter for an array of numbers, each filtered by itself.
+
+    min_cutoff_hz, beta: float64, broadcast against the values. beta has the unit 1/value: the cut-off is
+        ``min_cutoff_hz + beta * |speed|`` with speed in values per second.
+    """
+
+    def __init__(self, min_cutoff_hz: Values, beta: Values, derivative_cutoff_hz: float) -> None:
+        self._min_cutoff_hz = min_cutoff_hz
+        self._beta = beta
+        self._derivative_cutoff_hz = derivative_cutoff_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; the next value passes as it is."""
+        self._filtered: Values | None = None
+        self._speed: Values | float = 0.0
+        self._time_ns = 0
+
+    def filter(self, values: Values, time_ns: int) -> Values:
+        """The filtered values at ``time_ns``. A time that does not move on gives the values of before once more."""
+        if self._filtered is None:
+            self._filtered = np.array(values, np.float64)
+        elif time_ns > self._time_ns:
+            step_s = (time_ns - self._time_ns) * 1e-9
+            speed = (values - self._filtered) / step_s
+            self._speed += _weight(self._derivative_cutoff_hz, step_s) * (speed - self._speed)
+            cutoff_hz = self._min_cutoff_hz + self._beta * np.abs(self._speed)
+            self._filtered = self._filtered + _weight(cutoff_hz, step_s) * (values - self._filtered)
+        self._time_ns = max(time_ns, self._time_ns)
+        return self._filtered
+
+
+def _weight(cutoff_hz: Values | float, step_s: float) -> Values | float:
+    """How much of a new value a low-pass takes: ``1 / (1 + tau / step)`` with ``tau = 1 / (2 pi cutoff)``."""
+    turns = 2 * math.pi * cutoff_hz * step_s
+    return turns / (turns + 1)
+
+
+class Smoother:
+    """Smooths latents in the order of their capture times.
+
+    groups: which entries of the motion code are ``pose``, ``mouth`` and ``eyes``; the others are the rest of the
+        expression. Lids and lips have high cut-offs: they must be on time before they are still.
+    crop_px: side of the crop that the transform maps to the frame.
+    """
+
+    def __init__(
+        self, settings: SmoothingSettings, groups: Mapping[str, Sequence[int]] | None = None, crop_px: int = 256
+    ) -> None:
+        self._settings = settings
+        self._groups = dict(groups or {})
+        if unknown := sorted(self._groups.keys() - set(MOTION_GROUPS)):
+            raise ValueError(f"unknown motion groups {unknown}; known: {', '.join(MOTION_GROUPS)}")
+        self._centre_px = (crop_px - 1) / 2
+        self._crop_px = crop_px
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as a new Smoother."""
+        self._filters: tuple[OneEuro, OneEuro, OneEuro] | None = None
+        self._unit_px = 1.0
+        self._last_ns = 0
+        self._last_pose = np.zeros(4)
+
+    def smooth(self, latent: Latent) -> Latent:
+        """The latent with ``wplus``, ``motion`` and ``transform`` filtered; ``fresh`` is true where it started anew."""
+        if not self._settings.enabled:
+            return latent
+        if self._filters is None or latent.fresh or self._is_cut(latent):
+            self.reset()
+            self._unit_px = float(math.hypot(*latent.transform[:, 0])) * self._crop_px or 1.0
+            self._filters = self._new_filters(latent)
+            latent = replace(latent, fresh=True)
+        pose = self._pose(latent.transform)
+        self._last_ns, self._last_pose = latent.captured_ns, pose
+        wplus, motion, crop = self._filters
+        return replace(
+            latent,
+            wplus=wplus.filter(latent.wplus.astype(np.float64), latent.captured_ns).astype(np.float32),
+            motion=motion.filter(latent.motion.astype(np.float64), latent.captured_ns).astype(np.float32),
+            transform=self._transform(crop.filter(pose, latent.captured_ns)),
+        )
+
+    def _is_cut(self, latent: Latent) -> bool:
+        """Whether no head could have moved like this since the last frame."""
+        step_ns = latent.captured_ns - self._last_ns
+        if not 0 <= step_ns <= self._settings.cut_gap_ms * 1_000_000:
+            return True
+        jump = np.abs(self._pose(latent.transform) - self._last_pose).max()
+        return bool(jump > max(self._settings.cut_speed * step_ns * 1e-9, SMALL_JUMP))
+
+    def _new_filters(self, latent: Latent) -> tuple[OneEuro, OneEuro, OneEuro]:
+        layers = len(latent.wplus)
+        by_layer = np.array(["coarse", "middle", "fine"])[np.arange(layers) * 3 // max(layers, 1)]
+        by_entry = np.full(latent.motion.size, "expression", dtype="<U10")
+        for name, entries in self._groups.items():
+            by_entry[np.asarray(entries, np.intp)] = name
+        return (
+            self._filter(by_layer[:, None]),
+            self._filter(by_entry.reshape(latent.motion.shape)),
+            self._filter(np.array("crop")),
+        )
+
+    def _filter(self, names: npt.NDArray[np.str_]) -> OneEuro:
+        """A filter with the cut-offs of the group named at every place."""
+        settings = self._settings
+        cutoff_hz = [getattr(settings, f"{name}_min_cutoff_hz") for name in names.ravel()]
+        beta = [getattr(settings, f"{name}_beta") for name in names.ravel()]
+        shape = names.shape
+        return OneEuro(
+            np.array(cutoff_hz, np.float64).reshape(shape),
+            np.array(beta, np.float64).reshape(shape),
+            settings.derivative_cutoff_hz,
+        )
+
+    def _pose(self, transform: Transform) -> Values:
+        """Centre (in crop sides of the first frame), log scale and angle (continuing the last one) of a similarity."""
+        (a, _, x), (b, _, y) = transform.tolist()
+        centre = self._centre_px
+        centre_x = a * centre - b * centre + x
+        centre_y = b * centre + a * centre + y
+        angle = math.atan2(b, a)
+        angle += 2 * math.pi * round((self._last_pose[3] - angle) / (2 * math.pi))
+        return np.array([centre_x / self._unit_px, centre_y / self._unit_px, math.log(math.hypot(a, b)), angle])
+
+    def _transform(self, pose: Values) -> Transform:
+        """The similarity of such a pose."""
+        x, y, log_scale, angle = pose.tolist()
+        a, b = math.exp(log_scale) * math.cos(angle), math.exp(log_scale) * math.sin(angle)
+        centre = self._centre_px
+        return np.array(
+            [
+                [a, -b, x * self._unit_px - (a * centre - b * centre)],
+                [b, a, y * self._unit_px - (b * centre + a * centre)],
+            ]
+        )
