@@ -226,8 +226,8 @@ def unknown(what: str, got: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist: lists the known ones and suggests the nearest."""
     names = sorted(known)
     near = get_close_matches(got, names, n=1, cutoff=0.5)
-    guess = f"; did you mean {near[0]}?" if near else ";"
-    return UsageError(f"unknown {what} {got!r}{guess} Known: {', '.join(names) or 'none'}")
+    guess = f"did you mean {near[0]}? Known" if near else "known"
+    return UsageError(f"unknown {what} {got!r}; {guess}: {', '.join(names) or 'none'}")
 
 
 @cache

@@ -1,0 +1,191 @@
+"""Where settings come from: flags over the environment over a TOML file over the style over the defaults.
+
+    settings = load(flags={"capture.fps": 60.0}, environ=os.environ, config=Path("mine.toml"))
+
+Every given value keeps the place it came from, so that an error can name the file, the key, what was wanted and the
+nearest known name. A TOML file holds one table a section, ``[editing.edits]`` for strengths, and ``[styles.NAME]`` for
+the user's own styles; a variable is called AVATAR_LIVE_SECTION_KEY.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from realtime.errors import UsageError
+from realtime.settings import Settings, checked, kinds, unknown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "AVATAR_LIVE_"
+EDITS = "editing.edits"
+SECTIONS: Mapping[str, type[Any]] = kinds(Settings)
+KEYS: Mapping[str, type[Any]] = {
+    f"{name}.{entry.name}": section for name, section in SECTIONS.items() for entry in fields(section)
+}
+VARIABLES = {PREFIX + key.replace(".", "_").upper(): key for key in KEYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A named look: a model, how it is composited, and edits; None leaves a setting as it is."""
+
+    name: str
+    description: str
+    model: str
+    mode: str | None = None
+    background: str | None = None
+    edits: Mapping[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """The settings that the style stands for, by key."""
+        given = {
+            "generating.model": self.model,
+            "compositing.mode": self.mode,
+            "compositing.background": self.background,
+            EDITS: self.edits,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+
+STYLE_KEYS = tuple(entry.name for entry in fields(Style) if entry.name != "name")
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None = None) -> Settings:
+    """The settings; ``flags`` by key (``capture.fps``), None where a flag was not given.
+
+    Raises UsageError for unknown names and values that do not fit, with the place they came from.
+    """
+    document = read_toml(config) if config else {}
+    layers = [
+        _from_document(document, str(config)),
+        _from_environment(environ),
+        {key: checked_at("the command line", key, value) for key, value in flags.items() if value is not None},
+    ]
+    name = next((layer["editing.style"] for layer in reversed(layers) if "editing.style" in layer), "toon")
+    style = find_style(name, styles(document, str(config)))
+    return _settings([style.values(), *layers])
+
+
+def _settings(layers: list[dict[str, Any]]) -> Settings:
+    """One Settings of all layers, later over earlier; edits are joined name by name."""
+    values: dict[str, Any] = {}
+    for layer in layers:
+        edits = {**values.get(EDITS, {}), **layer.get(EDITS, {})}
+        values.update(layer)
+        values[EDITS] = edits
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections[section][name] = value
+    return Settings(**{name: SECTIONS[name](**given) for name, given in sections.items()})
+
+
+def checked_at(origin: str, key: str, value: object) -> Any:
+    """``value`` as setting ``key`` wants it; an error names ``origin``."""
+    section, name = KEYS[key], key.partition(".")[2]
+    if key == EDITS and isinstance(value, str):
+        value = dict(edit(part) for part in value.split(",") if part.strip())
+    try:
+        return checked(section, name, value)
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from None
+
+
+def edit(text: str) -> tuple[str, float]:
+    """``name=strength`` as a pair. Raises UsageError."""
+    name, equals, strength = text.partition("=")
+    try:
+        if not (name.strip() and equals):
+            raise ValueError
+        return name.strip(), float(strength)
+    except ValueError:
+        raise UsageError(f"edit {text!r} is not understood; wanted name=strength, for example age=0.8") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file. Raises UsageError when it cannot be read, with the line where it breaks."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}; give the path of a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+
+
+def _from_document(document: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, table in document.items():
+        if name in ("styles", "edits"):
+            continue
+        if name not in SECTIONS:
+            raise UsageError(f"{origin}: {unknown('section', name, [*SECTIONS, 'styles'])}")
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{origin}: {name} is {table!r}; wanted a table [{name}] with keys of its own")
+        known = [entry.name for entry in fields(SECTIONS[name])]
+        for key, value in table.items():
+            if key not in known:
+                raise UsageError(f"{origin}: [{name}] {unknown('key', key, known)}")
+            given[f"{name}.{key}"] = checked_at(f"{origin}: [{name}]", f"{name}.{key}", value)
+    return given
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in VARIABLES:
+            raise unknown("environment variable", variable, VARIABLES)
+        given[VARIABLES[variable]] = checked_at(variable, VARIABLES[variable], text)
+    return given
+
+
+def styles(document: Mapping[str, Any] | None = None, origin: str = "") -> dict[str, Style]:
+    """The bundled styles and those of the user's ``document``, by name; the user's win."""
+    found = _styles(_bundled(), "styles.toml")
+    return {**found, **_styles(document or {}, origin)}
+
+
+def edits() -> dict[str, str]:
+    """What the bundled models can be edited in: description by name."""
+    return dict(_bundled()["edits"])
+
+
+def _bundled() -> dict[str, Any]:
+    return tomllib.loads(resources.files("realtime").joinpath("styles.toml").read_text(encoding="utf-8"))
+
+
+def _styles(document: Mapping[str, Any], origin: str) -> dict[str, Style]:
+    tables = document.get("styles", {})
+    if not isinstance(tables, Mapping):
+        raise UsageError(f"{origin}: styles is {tables!r}; wanted tables [styles.NAME]")
+    return {name: _style(name, table, f"{origin}: [styles.{name}]") for name, table in tables.items()}
+
+
+def _style(name: str, table: object, origin: str) -> Style:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{origin} is {table!r}; wanted a table")
+    for key in table:
+        if key not in STYLE_KEYS:
+            raise UsageError(f"{origin} {unknown('key', key, STYLE_KEYS)}")
+    if not isinstance(table.get("description", ""), str):
+        raise UsageError(f"{origin}: description is {table['description']!r}; wanted text")
+    style = Style(name, **{"description": "", "model": "toon", **table})
+    for key, value in style.values().items():
+        checked_at(origin, key, value)
+    return style
+
+
+def find_style(name: str, known: Mapping[str, Style]) -> Style:
+    """The style of this name. Raises UsageError with the known ones."""
+    if name not in known:
+        raise unknown("style", name, known)
+    return known[name]
