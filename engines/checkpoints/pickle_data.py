@@ -1,0 +1,408 @@
+"""Pickles read as data: an interpreter that calls nothing.
+
+A pickle is a program for a small stack machine; its dangerous instructions name a callable and call it. This
+interpreter runs the harmless instructions (numbers, text, containers, memo) and gives the dangerous ones a meaning of
+its own: a name becomes an inert :class:`Global`, a call is looked up in a table of *builders* that this package
+wrote, and a name outside the table is refused before anything else is read. Nothing is imported, no attribute of a
+foreign object is set, embedded source text stays text.
+
+Bounds: the number of instructions, the size of whole numbers and the types of dictionary keys are limited, and each
+instruction makes at most one small object or one copy of bytes that stand in the file. So memory is bounded by the
+file's size plus a constant, and time is linear.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, Protocol, runtime_checkable
+
+from engines.checkpoints.errors import CheckpointError
+
+MAX_INSTRUCTIONS = 1_000_000
+MAX_NUMBER_BITS = 256
+MAX_KEY_BITS = 63
+MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A name that the pickle mentions, never resolved."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Something built from a pickle that takes its state in a second step."""
+
+    def set_state(self, state: Any) -> None:
+        """Check and take the state."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """An object of a foreign class, kept as data: its class's name, arguments, state and embedded source text."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    state: Any = None
+    source: str | None = None
+
+    def set_state(self, state: Any) -> None:
+        """Keep the state as it is."""
+        self.state = state
+
+
+Builder = Callable[[tuple[Any, ...]], Any]
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of the bounds while one file is read.
+
+    instructions: pickle instructions, over all pickles in the file.
+    content_bytes: bytes that nested containers and tensors may cover, so that many small references to one large
+        block cannot multiply.
+    """
+
+    instructions: int = MAX_INSTRUCTIONS
+    content_bytes: int = 0
+
+    def charge_bytes(self, count: int) -> None:
+        """Take ``count`` bytes off; raise when they exceed what is left."""
+        self.content_bytes -= count
+        if self.content_bytes < 0:
+            raise CheckpointError("the file's tensors are together larger than the file; it is damaged or hostile")
+
+
+_MARK = object()
+_TEXT_AND_BYTES = ("FLOAT", "STRING", "UNICODE", "BINSTRING", "BINUNICODE", "BINBYTES")
+_PUSHED_AS_THEY_ARE = frozenset(
+    ["BINFLOAT", *_TEXT_AND_BYTES, *(f"SHORT_{name}" for name in _TEXT_AND_BYTES), "BINUNICODE8", "BINBYTES8"]
+)
+_WHOLE_NUMBERS = frozenset(["INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2"])
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_CONTAINERS: dict[str, type] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
+_FIXED_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_NO_EFFECT = frozenset(["PROTO", "FRAME"])
+
+
+def read_pickle(
+    stream: IO[bytes],
+    builders: Mapping[str, Builder | None],
+    budget: Budget,
+    persistent: Builder | None = None,
+) -> Any:
+    """Read one pickle and leave the stream after it.
+
+    stream: seekable.
+    builders: for each admitted "module.name" what a call of it makes out of its arguments; None admits the name only.
+    persistent: what a persistent id stands for; without it persistent ids are refused.
+
+    Returns plain values (None, bool, int, float, str, bytes, list, tuple, dict, set), :class:`Global`,
+    :class:`Record` and whatever the builders make. The result has no cycles and is at most MAX_DEPTH deep. Raises
+    CheckpointError for everything else.
+    """
+    machine = _Machine(builders, budget, persistent)
+    position = 0
+    try:
+        for opcode, argument, at in pickletools.genops(stream):
+            position = at or 0
+            machine.step(opcode.name, argument)
+    except CheckpointError:
+        raise
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        reason = str(error)[:200]
+        raise CheckpointError(f"the pickle is damaged at byte {position}: {type(error).__name__}: {reason}") from None
+    check_tree(machine.result)
+    return machine.result
+
+
+@dataclass(slots=True)
+class _Machine:
+    """The stack machine; one method for each group of instructions."""
+
+    builders: Mapping[str, Builder | None]
+    budget: Budget
+    persistent: Builder | None
+    stack: list[Any] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+    result: Any = None
+
+    def step(self, name: str, argument: Any) -> None:
+        """Run one instruction."""
+        self.budget.instructions -= 1
+        if self.budget.instructions < 0:
+            raise CheckpointError(f"the pickle has more than {MAX_INSTRUCTIONS} instructions; no checkpoint needs that")
+        if name in _PUSHED_AS_THEY_ARE:
+            self.stack.append(argument)
+        elif name in _WHOLE_NUMBERS:
+            self.push_number(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name in _CONTAINERS:
+            self.stack.append(_CONTAINERS[name]())
+        elif name in _FIXED_TUPLES:
+            self.stack.append(tuple(self.pop_many(_FIXED_TUPLES[name])))
+        elif name not in _NO_EFFECT:
+            method = getattr(self, f"do_{name.lower()}", None)
+            if method is None:
+                raise CheckpointError(f"the pickle uses the instruction {name}, which checkpoints do not need; refused")
+            method(argument)
+
+    # Stack helpers.
+
+    def pop(self) -> Any:
+        """Take the topmost value."""
+        value = self.stack.pop()
+        if value is _MARK:
+            raise ValueError("a mark where a value was wanted")
+        return value
+
+    def pop_many(self, count: int) -> list[Any]:
+        """Take ``count`` values, the topmost last."""
+        return [self.pop() for _ in range(count)][::-1]
+
+    def pop_to_mark(self) -> list[Any]:
+        """Take all values above the last mark, and the mark."""
+        values = []
+        while (value := self.stack.pop()) is not _MARK:
+            values.append(value)
+        return values[::-1]
+
+    def top(self, wanted: type) -> Any:
+        """The topmost value, which must be a plain container of the wanted type."""
+        if type(self.stack[-1]) is not wanted:
+            raise TypeError(f"got {type(self.stack[-1]).__name__}, wanted {wanted.__name__}")
+        return self.stack[-1]
+
+    def push_number(self, number: int) -> None:
+        """Push a whole number of limited size."""
+        if number.bit_length() > MAX_NUMBER_BITS:
+            raise CheckpointError(f"the pickle holds a number of {number.bit_length()} bits; refused")
+        self.stack.append(number)
+
+    # Marks, memo, end.
+
+    def do_mark(self, _: None) -> None:
+        """Push a mark."""
+        self.stack.append(_MARK)
+
+    def do_pop(self, _: None) -> None:
+        """Drop the topmost value or mark."""
+        self.stack.pop()
+
+    def do_pop_mark(self, _: None) -> None:
+        """Drop everything above the last mark."""
+        self.pop_to_mark()
+
+    def do_dup(self, _: None) -> None:
+        """Push the topmost value once more."""
+        self.stack.append(self.top_value())
+
+    def top_value(self) -> Any:
+        """The topmost value."""
+        if self.stack[-1] is _MARK:
+            raise ValueError("a mark where a value was wanted")
+        return self.stack[-1]
+
+    def do_put(self, index: int) -> None:
+        """Remember the topmost value."""
+        self.memo[index] = self.top_value()
+
+    do_binput = do_long_binput = do_put
+
+    def do_memoize(self, _: None) -> None:
+        """Remember the topmost value under the next number."""
+        self.memo[len(self.memo)] = self.top_value()
+
+    def do_get(self, index: int) -> None:
+        """Push a remembered value."""
+        self.stack.append(self.memo[index])
+
+    do_binget = do_long_binget = do_get
+
+    def do_stop(self, _: None) -> None:
+        """End with the topmost value."""
+        self.result = self.pop()
+
+    # Containers.
+
+    def do_tuple(self, _: None) -> None:
+        """Everything above the mark as a tuple."""
+        self.stack.append(tuple(self.pop_to_mark()))
+
+    def do_list(self, _: None) -> None:
+        """Everything above the mark as a list."""
+        self.stack.append(self.pop_to_mark())
+
+    def do_dict(self, _: None) -> None:
+        """Everything above the mark as a dictionary."""
+        items = self.pop_to_mark()
+        self.stack.append({})
+        self.set_items(items)
+
+    def do_frozenset(self, _: None) -> None:
+        """Everything above the mark as a frozen set."""
+        self.stack.append(frozenset(plain_set(self.pop_to_mark())))
+
+    def do_append(self, _: None) -> None:
+        """Append one value to the list below it."""
+        value = self.pop()
+        self.top(list).append(value)
+
+    def do_appends(self, _: None) -> None:
+        """Append everything above the mark to the list below it."""
+        values = self.pop_to_mark()
+        self.top(list).extend(values)
+
+    def do_additems(self, _: None) -> None:
+        """Add everything above the mark to the set below it."""
+        values = self.pop_to_mark()
+        self.top(set).update(plain_set(values))
+
+    def do_setitem(self, _: None) -> None:
+        """Set one item of the dictionary below it."""
+        self.set_items(self.pop_many(2))
+
+    def do_setitems(self, _: None) -> None:
+        """Set everything above the mark as items of the dictionary below it."""
+        self.set_items(self.pop_to_mark())
+
+    def set_items(self, items: list[Any]) -> None:
+        """Set alternating keys and values."""
+        target = self.top(dict)
+        if len(items) % 2:
+            raise ValueError("a key without a value")
+        target.update(zip(map(plain_key, items[::2]), items[1::2], strict=True))
+
+    # Names, calls, states: the instructions that execute code elsewhere.
+
+    def do_global(self, argument: str) -> None:
+        """Push a name, if it is admitted."""
+        module, _, name = argument.partition(" ")
+        self.push_global(module, name)
+
+    def do_stack_global(self, _: None) -> None:
+        """Push the name whose parts lie on the stack, if it is admitted."""
+        module, name = self.pop_many(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError("a name that is not text")
+        self.push_global(module, name)
+
+    def push_global(self, module: str, name: str) -> None:
+        """Push an admitted name."""
+        if f"{module}.{name}" not in self.builders:
+            shown = f"{module}.{name}"[:200]
+            raise CheckpointError(
+                f"the file asks for {shown!r}, which is not among the names that a checkpoint needs; refused unread, "
+                "nothing was run"
+            )
+        self.stack.append(Global(module, name))
+
+    def build(self, called: Any, arguments: Any) -> None:
+        """Push what the builder of an admitted name makes of the arguments."""
+        if not isinstance(called, Global) or not isinstance(arguments, tuple):
+            raise TypeError(f"a call of {type(called).__name__} with {type(arguments).__name__}")
+        builder = self.builders[str(called)]
+        if builder is None:
+            raise CheckpointError(f"the file calls {str(called)!r}, which a checkpoint only names; refused")
+        self.stack.append(builder(arguments))
+
+    def do_reduce(self, _: None) -> None:
+        """A call: an admitted name and a tuple of arguments."""
+        self.build(*self.pop_many(2))
+
+    do_newobj = do_reduce
+
+    def do_newobj_ex(self, _: None) -> None:
+        """A call with keywords, of which there must be none."""
+        called, arguments, keywords = self.pop_many(3)
+        if keywords != {}:
+            raise CheckpointError("the file calls a class with keywords, which checkpoints do not need; refused")
+        self.build(called, arguments)
+
+    def do_obj(self, _: None) -> None:
+        """A call: everything above the mark, the name first."""
+        called, *arguments = self.pop_to_mark()
+        self.build(called, tuple(arguments))
+
+    def do_inst(self, argument: str) -> None:
+        """A call of the name given with the instruction."""
+        arguments = tuple(self.pop_to_mark())
+        self.do_global(argument)
+        self.build(self.pop(), arguments)
+
+    def do_build(self, _: None) -> None:
+        """Give an object its state; attributes of plain dictionaries are dropped."""
+        state = self.pop()
+        target = self.top_value()
+        if isinstance(target, Stateful):
+            target.set_state(state)
+        elif type(target) is not dict:
+            raise CheckpointError(f"the file sets attributes of a {type(target).__name__}; refused")
+
+    def do_binpersid(self, _: None) -> None:
+        """A reference to something outside the pickle."""
+        reference = self.pop()
+        if self.persistent is None or not isinstance(reference, tuple):
+            raise CheckpointError("the pickle refers to something outside itself; refused")
+        self.stack.append(self.persistent(reference))
+
+
+def plain_key(key: Any) -> Any:
+    """A dictionary key or set member of a type whose hashing is cheap and cannot be made to collide."""
+    if key is None or type(key) in (str, bytes, bool, float):
+        return key
+    if type(key) is int and key.bit_length() <= MAX_KEY_BITS:
+        return key
+    raise CheckpointError(f"the file uses a {type(key).__name__} as a dictionary key; wanted text or a number")
+
+
+def plain_set(values: Iterable[Any]) -> set[Any]:
+    """A set of plain keys."""
+    return {plain_key(value) for value in values}
+
+
+def children(value: Any) -> Iterable[Any]:
+    """What a value of a pickle contains directly."""
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, Record):
+        return (value.arguments, value.state)
+    return ()
+
+
+def check_tree(root: Any) -> None:
+    """Raise CheckpointError if a value contains itself or is nested deeper than MAX_DEPTH.
+
+    Depth counts along the longest path, so that later code may walk recursively; every shared part is visited once.
+    """
+    depth_of: dict[int, int] = {}
+    open_ids: set[int] = set()
+    path: list[tuple[Any, list[Any]]] = [(root, list(children(root)))]
+    open_ids.add(id(root))
+    while path:
+        value, left = path[-1]
+        if left:
+            child = left.pop()
+            if id(child) in open_ids:
+                raise CheckpointError("the file holds a value that contains itself; refused")
+            if id(child) not in depth_of and (inner := list(children(child))):
+                path.append((child, inner))
+                open_ids.add(id(child))
+        else:
+            path.pop()
+            open_ids.discard(id(value))
+            depth_of[id(value)] = 1 + max((depth_of.get(id(child), 0) for child in children(value)), default=0)
+            if depth_of[id(value)] > MAX_DEPTH:
+                raise CheckpointError(f"the file's values are nested more than {MAX_DEPTH} deep; refused")
