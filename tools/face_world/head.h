@@ -33,14 +33,16 @@ static inline Head head_of(const Parameters& q) {
     h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .05f * h.elder);
     h.eye_z = .795f - h.eye_radius - .02f;
     h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .02f * h.elder;
+    h.p.corner_l += .16f;   // a face at rest looks friendly
+    h.p.corner_r += .16f;
     h.mouth_y = -.475f * h.face_length;
     float pucker = positive(-q.mouth_wide), wide = positive(q.mouth_wide);
     h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .08f * h.child);
     h.gap_upper = .045f * q.jaw_open + .05f * q.lip_upper;
     h.gap_lower = .255f * q.jaw_open + .05f * q.lip_lower;
     float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .25f * h.elder) * (1 - .16f * wide + .35f * pucker);
-    h.lip_upper = .046f * full;
-    h.lip_lower = .062f * full;
+    h.lip_upper = .054f * full;
+    h.lip_lower = .074f * full;
     h.brow_y = h.eye_y + h.eye_radius + .085f + .05f * q.brow_height;
     h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child);
     // hair style: blend of presets, so that the amount of a style can be animated
@@ -48,11 +50,11 @@ static inline Head head_of(const Parameters& q) {
     const Preset presets[] = {
         //  amount top  side  line side  back  groove curl curtain end wave
         {1, .035f, .022f, .56f, .06f, -.32f, .25f, 0, 0, 0, 0},          // buzz
-        {1, .13f, .06f, .55f, .02f, -.42f, 1.f, 0, 0, 0, 0},             // short
-        {1, .13f, .065f, .54f, .00f, -.42f, 1.f, 0, 0, 0, 0},            // side part
+        {1, .13f, .06f, .50f, .02f, -.42f, 1.f, 0, 0, 0, 0},             // short
+        {1, .13f, .065f, .50f, .00f, -.42f, 1.f, 0, 0, 0, 0},            // side part
         {1, .13f, .045f, .57f, .03f, -.40f, 1.f, 0, 0, 0, 0},            // quiff
         {1, .17f, .12f, .50f, -.10f, -.50f, 0.f, 1.0f, 0, 0, 0},         // curly
-        {1, .34f, .30f, .48f, -.12f, -.55f, 0.f, 1.25f, 0, 0, 0},        // afro
+        {1, .27f, .26f, .48f, -.12f, -.55f, 0.f, 1.25f, 0, 0, 0},        // afro
         {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f},      // bob
         {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f},     // long
         {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f},     // wavy
@@ -78,7 +80,7 @@ static inline Head head_of(const Parameters& q) {
 // posed and projected: rows of x, y (picture, -1..1, y up) and depth towards the camera (head units).
 #define FACE_POINTS 44
 static inline int points_of(const Head& h, float* out, float* in_head) {
-    const Parameters& q = h.p;
+    const Parameters& q = h.p;   // corners include the friendly rest
     int n = 0;
     auto add = [&](float x, float y, float z, bool torso = false) {
         Uniform u;
@@ -89,8 +91,8 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
         if (in_head) { in_head[n * 3] = x; in_head[n * 3 + 1] = y; in_head[n * 3 + 2] = z; }
         // the camera of trace(): at (0, -.02, 5.2), centre of view tilted by -.03
         float depth = 5.2f - u.z;
-        out[n * 3] = u.x / depth / .345f;
-        out[n * 3 + 1] = ((u.y + .02f) / depth + .03f) / .345f;
+        out[n * 3] = u.x / depth / VIEW;
+        out[n * 3 + 1] = ((u.y + .02f) / depth + .03f) / VIEW;
         out[n * 3 + 2] = u.z;
         n++;
     };
@@ -99,7 +101,7 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
         float open = side > 0 ? q.eye_r : q.eye_l, squint = side > 0 ? q.squint_r : q.squint_l;
         float raise = side > 0 ? q.brow_r : q.brow_l, corner = side > 0 ? q.corner_r : q.corner_l;
         float x = side * h.eye_x, wide = clampu(open, 0, 1);
-        float low = -.50f + .20f * squint, closed = low * .62f - .05f, high = .66f - .10f * h.elder - .10f * squint + .30f * positive(open - 1);
+        float low = -.50f + .20f * squint, closed = low * .62f - .05f, high = .61f - .10f * h.elder - .10f * squint + .30f * positive(open - 1);
         float up = mixu(closed, high, wide), down = mixu(closed, low, wide);
         add(x, h.eye_y, h.eye_z + R);
         add(x, h.eye_y + R * up, h.eye_z + R * .85f);

@@ -4,6 +4,7 @@
 #include "lanes.h"
 #include "params.h"
 
+#define VIEW .31f   // half the picture over the distance to it
 enum Material { NOTHING, SKIN, EYE, LASH, BROW, CAVITY, TEETH, TONGUE, HAIR, BEARD, CLOTH, GLASS };
 struct Hit { F distance, material; };
 struct Uniform { float x, y, z; };
@@ -41,7 +42,7 @@ FW F skull(V p, V s, const Head& h) {
     d = smooth_min(d, ellipsoid(shift(p, 0, -.22f * h.face_length, .12f), .66f * h.jaw, .58f * h.face_length, .63f), .30f);
     float drop = .20f * q.jaw_open;
     d = smooth_min(d, ellipsoid(shift(p, .10f * q.mouth_shift, -.69f * h.face_length - drop, .38f - .10f * q.jaw_open),
-                                .20f * q.chin * h.jaw, .17f, .18f * q.chin), .28f);
+                                .24f * q.chin * h.jaw, .17f, .19f * q.chin), .28f);
     float lift = .035f * (q.corner_l + q.corner_r);
     float puff = .05f * q.cheek_puff - .02f * h.elder;
     d = smooth_min(d, ellipsoid(shift(s, .36f, -.25f + lift, .43f), (.20f + puff) * q.cheeks, (.18f + puff) * q.cheeks, (.21f + puff) * q.cheeks), .24f);
@@ -90,19 +91,19 @@ FW Lids lids(F u, F open, F squint, const Head& h) {
     Lids l;
     F low = c * (-.50f + .20f * squint), closed = low * .62f - .05f;
     F wide = clampf(open, 0.f, 1.f);
-    F high = c * (.66f - .10f * h.elder - .10f * squint + .30f * hi(open - 1.f, 0.f));
+    F high = c * (.61f - .10f * h.elder - .10f * squint + .30f * hi(open - 1.f, 0.f));
     l.lower = mix(closed, low, wide);
     l.upper = mix(closed, high, wide);
     return l;
 }
 
 FW F groove_field(V p, const Head& h) {
-    if (h.curl > .01f) return h.curl * (.085f * noise(p * bc(5.5f)) + .030f * noise(p * bc(12.f)));
+    if (h.curl > .01f) return h.curl * (.070f * noise(p * bc(5.5f)) + .028f * noise(p * bc(11.f)));
     V c = shift(p, 0, .20f, -.12f);
     F warp = noise(p * bc(2.3f));
     F combed = atan2_(c.x, c.y + .35f), hanging = atan2_(c.x, c.z + .05f);
     F a = h.curtain > .5f ? mix(combed, hanging, step_smooth(.45f, -.05f, p.y)) : combed;
-    return h.groove * (.017f * sin_(a * 26.f + warp * 2.5f) + .010f * sin_(a * 57.f + warp * 6.f + p.z * 3.f) + .012f * warp);
+    return h.groove * (.012f * sin_(a * 26.f + warp * 2.5f) + .007f * sin_(a * 57.f + warp * 6.f + p.z * 3.f) + .012f * warp);
 }
 // How far below the hair's edge a point is: positive where there is no hair.
 FW F bare(V p, const Head& h) {
@@ -110,7 +111,7 @@ FW F bare(V p, const Head& h) {
     F ax = absf(p.x);
     float line = h.hairline - .25f * q.fringe;
     F front = line + .10f * q.hair_side_part * p.x - .16f * (1.f - q.fringe) * ax * ax - .30f * step_smooth(.46f, .70f, ax)
-              + q.fringe * .030f * sin_(p.x * 21.f + 1.f) + .030f * sin_(p.x * 7.f + 2.f) * (1.f - q.fringe);
+              + q.fringe * .016f * sin_(p.x * 21.f + 1.f) + .030f * sin_(p.x * 7.f + 2.f) * (1.f - q.fringe);
     F side = bc(h.side_end), back = bc(h.back_end);
     F y = mix(front, side, step_smooth(.40f, .12f, p.z));
     y = mix(y, back, step_smooth(-.08f, -.30f, p.z));
@@ -137,17 +138,17 @@ FW_CALL F hair_field(V p, V s, const Head& h, bool fine) {
         F tail = smooth_min(capsule(p, 0, .55f, -.95f, sway, .10f, -1.22f, .16f, .21f), capsule(p, sway, .10f, -1.22f, .22f, -.75f, -1.0f, .21f, .07f), .08f);
         d = smooth_min(d, tail - g, .06f);
     }
-    if (h.curtain > .01f) {
-        F w = h.wave * (.05f * sin_(p.y * 9.f + s.x * 3.f + 1.f));
-        V c = vec(p.x, bc(0.f), p.z + .16f);
-        float rx = .84f + h.cap_side * .7f, rz = .74f + h.cap_side * .5f;
-        F flare = step_smooth(.1f, -1.1f, p.y) * .06f;
-        F r = root(c.x * c.x * (1 / (rx * rx)) + c.z * c.z * (1 / (rz * rz)));
-        F shell = absf((r - 1.f) * .76f - flare - w - .02f) - .115f;
-        F top = p.y - .35f, bottom = h.curtain_end + .05f * sin_(atan2_(c.x, c.z) * 9.f) - p.y;
-        F face = (p.z - (.16f - .10f * step_smooth(-.2f, -.9f, p.y) + .10f * step_smooth(-.05f, .4f, p.y)));
-        F hang = smooth_max(smooth_max(shell - g, face, .14f), smooth_max(top, bottom, .05f), .12f);
-        d = smooth_min(d, hang, .10f);
+    if (h.curtain > .01f) {   // a bell around the head, open in front
+        F w = h.wave * (.045f * sin_(p.y * 9.f + s.x * 3.f + 1.f));
+        float rx = .80f + h.cap_side * .55f, rz = .76f + h.cap_side * .5f;
+        F z = p.z + .14f;
+        F r = root(p.x * p.x * (1 / (rx * rx)) + z * z * (1 / (rz * rz)));
+        F flare = .07f * step_smooth(.25f, -.8f, p.y) - .10f * (1.f - h.wave) * step_smooth(h.curtain_end + .30f, h.curtain_end - .10f, p.y);
+        F shell = absf((r - 1.f) * .78f - flare - w) - .10f;
+        F top = p.y - .50f, bottom = h.curtain_end + .05f * sin_(atan2_(p.x, z) * 9.f) - p.y;
+        F face = p.z - (.34f - .16f * step_smooth(-.1f, -.9f, p.y)) - .25f * step_smooth(.66f, .40f, s.x);
+        F hang = smooth_max(smooth_max(shell - g, face, .16f), smooth_max(top * .6f, bottom, .05f), .14f);
+        d = smooth_min(d, hang, .16f);
     }
     if (q.hair_braids > .01f) {
         F t = clampf((.05f - p.y) * (1.f / 1.25f), 0.f, 1.f);
@@ -171,7 +172,7 @@ FW_CALL F torso_field(V pt, V st, const Head& h) {
         V c = shift(pt, 0, -1.28f, -.12f);
         F y = c.y - .28f * c.z * -1.f * .5f;
         F ring = root(c.x * c.x + c.z * c.z) - .43f;
-        float thick = q.collar > .25f ? .115f : .040f;
+        float thick = q.collar > .25f ? .085f : .040f;
         d = smooth_min(d, root(ring * ring + (y + thick) * (y + thick) * .8f) - thick, .05f);
         if (q.collar > .25f) d = smooth_min(d, ellipsoid(shift(pt, 0, -1.20f, -.52f), .44f, .20f, .20f), .10f);
     }
@@ -206,7 +207,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         d = smooth_min(d, ear * q.ear_size, .05f);
     }
     // neck: from the head's frame into the torso's
-    float nr = mixu(.315f, .255f, q.femininity) * (1 - .14f * h.child);
+    float nr = mixu(.335f, .275f, q.femininity) * (1 - .14f * h.child);
     F neck = capsule(p, 0, -.45f, -.10f, 0, -.92f, -.12f, nr, nr * .98f);
     neck = smooth_min(neck, capsule(pt, 0, -.90f, -.12f, 0, -1.5f, -.16f, nr * .98f, nr * 1.22f), .10f);
     d = smooth_min(d, neck, .12f);
@@ -214,7 +215,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     F open = sel(right, bc(q.eye_r), bc(q.eye_l)), squint = sel(right, bc(q.squint_r), bc(q.squint_l));
     V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
     F eye_length = length(e), R = bc(h.eye_radius);
-    d = smooth_max(d, -(length(shift(s, h.eye_x, h.eye_y, 1.03f)) - .27f), .16f);
+    d = smooth_max(d, -(length(shift(s, h.eye_x, h.eye_y, 1.03f)) - .25f), .18f);
     d = smooth_max(d, -(eye_length - h.eye_radius * .97f), .02f);
     M front = p.z > .25f;
     Mouth m = mouth(p.x, h);
@@ -270,10 +271,10 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     if (h.gap_upper + h.gap_lower > .004f && any(front)) {
         F arch = .70f - .95f * p.x * p.x;
-        F teeth = hi(hi(absf(p.y - h.mouth_y - .005f) - .060f, absf(p.z - arch) - .035f), s.x - .25f);
+        F teeth = hi(hi(absf(p.y - h.mouth_y - .005f) - .060f, absf(p.z - arch) - .035f), hi(s.x - .25f, bones + .03f));
         float lower_line = h.mouth_y - .03f * q.jaw_open - h.gap_lower;
-        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .05f) - .03f), s.x - .22f);
-        include(hit, smooth_max(lo(teeth, lower_teeth), bc(-1e9f), .01f), TEETH);
+        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(s.x - .22f, bones + .05f));
+        include(hit, lo(teeth, lower_teeth), TEETH);
         include(hit, ellipsoid(shift(p, 0, lower_line + .025f + .03f * q.tongue, .54f + .24f * q.tongue), .16f, .055f, .22f), TONGUE);
     }
     // hair, beard, glasses, clothes: only where they can be nearest
@@ -283,13 +284,13 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
-        F fluff = fine ? .022f * noise(p * bc(13.f)) + .012f * noise(p * bc(27.f)) : bc(0.f);
-        F jaw_line = h.mouth_y + .03f + .34f * step_smooth(.22f, .60f, s.x);
+        F fluff = fine ? .010f * noise(p * bc(9.f)) + .006f * noise(p * bc(23.f)) : bc(0.f);
+        F jaw_line = h.mouth_y + .02f + .30f * step_smooth(.28f, .66f, s.x);
         F region = hi(p.y - jaw_line, -(p.z + .12f));
         F lips = 1.f - root(m.u * m.u * .85f + ((p.y - h.mouth_y + h.gap_lower * .4f) * (p.y - h.mouth_y + h.gap_lower * .4f)) * (1.f / ((.10f + h.gap_lower * .55f) * (.10f + h.gap_lower * .55f))));
         region = smooth_max(region, lips * .12f, .04f);
-        F full = smooth_max(bones - .055f * q.beard - fluff, region, .07f);
-        F small = smooth_max(bones - .055f * q.goatee - fluff, hi(region, s.x - .17f), .06f);
+        F full = smooth_max(bones - .035f - .045f * q.beard - fluff, region, .09f);
+        F small = smooth_max(bones - .035f - .05f * q.goatee - fluff, hi(region, s.x - .17f), .07f);
         F d_beard = bc(1e9f);
         if (q.beard > .02f) d_beard = lo(d_beard, full);
         if (q.goatee > .02f) d_beard = lo(d_beard, small);
@@ -421,7 +422,7 @@ FW V light(V p, V n, V ray, Hit hit, const Head& h) {
         ao = ao + (step - world(p + n * bc(step), h, false).distance) * weight;
         weight *= .55f;
     }
-    ao = clampf(1.f - 1.7f * ao, .35f, 1.f);
+    ao = clampf(1.f - 1.35f * ao, .45f, 1.f);
     float w = q.light_warmth;
     V lit = at(1.14f + .06f * w, 1.07f, 1.0f - .08f * w) * (diffuse * shadow * .92f);
     V scatter = at(.26f, .06f, .025f) * (s.soft * step_smooth(-.35f, .25f, nl) * (1.f - step_smooth(.15f, .6f, nl)) * ao);
@@ -454,7 +455,7 @@ FW F tone(F v) {  // linear to display, 0..1: a gentle shoulder, then gamma 1/2 
 // Trace LANES rays through picture points (sx, sy in -1..1, y up). rgb in 0..1 (0 where nothing was hit), hit 0 or 1.
 FW void trace(F sx, F sy, const Head& h, V& rgb, F& alpha, F& material) {
     V from = at(0.f, -.02f, 5.2f);
-    V ray = unit(vec(sx * .345f, sy * .345f - .03f, bc(-1.f)));
+    V ray = unit(vec(sx * VIEW, sy * VIEW - .03f, bc(-1.f)));
     F t = bc(3.2f);
     Hit hit = {bc(1e9f), bc(0.f)};
     M going = t > 0.f;
