@@ -269,7 +269,7 @@ def build_stages(settings: Settings) -> tuple[Stages, str]:
     Raises UsageError, ModelError and EngineError.
     """
     from engines import bundled
-    from engines.motion import GROUPS
+    from engines.motion import EYES, MOUTH, POSE, columns
     from realtime.alignment import Aligner
     from realtime.compositing import Compositor
     from realtime.editing import Editor
@@ -279,11 +279,12 @@ def build_stages(settings: Settings) -> tuple[Stages, str]:
     from realtime.tracking import Tracker
 
     model = bundled.load(settings.generating.model, settings.generating.device)
+    groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
     stages = Stages(
         tracker=Tracker(settings.tracking),
         aligner=Aligner(settings.alignment),
         encoder=Encoder(model, settings.encoding),
-        smoother=Smoother(settings.smoothing, GROUPS, settings.alignment.size_px),
+        smoother=Smoother(settings.smoothing, groups, settings.alignment.size_px),
         editor=Editor(model.directions, settings.editing.edits),
         generator=Generator(model),
         compositor=Compositor(settings.compositing),

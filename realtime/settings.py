@@ -108,6 +108,7 @@ class SmoothingSettings(Section):
     derivative_cutoff_hz: cut-off for the speed itself.
     cut_gap_ms: a longer pause between two frames counts as a cut.
     cut_speed: a crop that moves faster than this many of its own sides a second counts as a cut.
+    cut_turn: so does a head that turns faster than this, in radians a second.
     enabled: off passes every code through as it came.
     """
 
@@ -131,6 +132,7 @@ class SmoothingSettings(Section):
     derivative_cutoff_hz: float = _number(2.0, 0.001, 1000)
     cut_gap_ms: int = _number(500, 1, 60_000)
     cut_speed: float = _number(8.0, 0.1, 1000)
+    cut_turn: float = _number(20.0, 0.1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +187,13 @@ class OutputSettings(Section):
     crf: quality of video files, 0 (lossless) to 51; bigger is smaller and worse.
     audio: carry the sound of a source file over into a video file.
     camera_backend: a backend of pyvirtualcam (v4l2loopback, obs, unitycapture) or auto.
+    page_token: the secret in the page's address, to keep the address the same; "" makes a new one every time.
     """
 
     crf: int = _number(20, 0, 51)
     audio: bool = True
     camera_backend: str = "auto"
+    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

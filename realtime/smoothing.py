@@ -20,7 +20,8 @@ from realtime.settings import SmoothingSettings
 Values = npt.NDArray[np.float64]
 
 MOTION_GROUPS = ("pose", "mouth", "eyes")  # what no group names is "expression"
-SMALL_JUMP = 0.1  # of a crop side (or radians): however short the time, less than this is never a cut
+SMALL_JUMP = 0.1  # in crop sides: however short the time, less than this is never a cut
+SMALL_TURN = 0.5  # nor is less than this, in radians
 
 
 class OneEuro:
@@ -65,8 +66,8 @@ def _weight(cutoff_hz: Values | float, step_s: float) -> Values | float:
 class Smoother:
     """Smooths latents in the order of their capture times.
 
-    groups: which entries of the motion code are ``pose``, ``mouth`` and ``eyes``; the others are the rest of the
-        expression. Lids and lips have high cut-offs: they must be on time before they are still.
+    groups: which entries of the motion code are ``pose`` (angles in radians), ``mouth`` and ``eyes``; the others are
+        the rest of the expression. Lids and lips have high cut-offs: they must be on time before they are still.
     crop_px: side of the crop that the transform maps to the frame.
     """
 
@@ -87,6 +88,7 @@ class Smoother:
         self._unit_px = 1.0
         self._last_ns = 0
         self._last_pose = np.zeros(4)
+        self._last_turn = np.zeros(0, np.float32)
 
     def smooth(self, latent: Latent) -> Latent:
         """The latent with ``wplus``, ``motion`` and ``transform`` filtered; ``fresh`` is true where it started anew."""
@@ -98,7 +100,7 @@ class Smoother:
             self._filters = self._new_filters(latent)
             latent = replace(latent, fresh=True)
         pose = self._pose(latent.transform)
-        self._last_ns, self._last_pose = latent.captured_ns, pose
+        self._last_ns, self._last_pose, self._last_turn = latent.captured_ns, pose, self._turn(latent)
         wplus, motion, crop = self._filters
         return replace(
             latent,
@@ -113,7 +115,15 @@ class Smoother:
         if not 0 <= step_ns <= self._settings.cut_gap_ms * 1_000_000:
             return True
         jump = np.abs(self._pose(latent.transform) - self._last_pose).max()
-        return bool(jump > max(self._settings.cut_speed * step_ns * 1e-9, SMALL_JUMP))
+        turn = np.abs(self._turn(latent) - self._last_turn).max(initial=0.0)
+        return bool(
+            jump > max(self._settings.cut_speed * step_ns * 1e-9, SMALL_JUMP)
+            or turn > max(self._settings.cut_turn * step_ns * 1e-9, SMALL_TURN)
+        )
+
+    def _turn(self, latent: Latent) -> npt.NDArray[np.float32]:
+        """The head's angles, in radians."""
+        return latent.motion[np.asarray(self._groups.get("pose", ()), np.intp)]
 
     def _new_filters(self, latent: Latent) -> tuple[OneEuro, OneEuro, OneEuro]:
         layers = len(latent.wplus)
