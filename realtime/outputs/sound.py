@@ -1,0 +1,138 @@
+"""The sound of a source file, carried over into a recording of its pictures.
+
+Times count from the source's first picture, as those of the recorded pictures do, so that both stay together: sound
+from before it is left out, and sound is passed on only as far as there are pictures.
+Sound that the new file can hold as it is is copied without loss; other sound is encoded as AAC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.packet import Packet
+
+COPIED = {
+    "mp4": {"aac", "mp3", "alac"},
+    "mov": {"aac", "mp3", "alac", "pcm_s16le"},
+    "matroska": {"aac", "mp3", "alac", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le"},
+}
+WANT_HEADER = {"aac", "alac", "opus", "vorbis", "flac"}  # these are copied only with their header outside the packets
+AAC_BIT_RATE = 160_000
+DAMAGED = (av.error.FFmpegError, OSError, ValueError)
+
+
+class SoundTrack:
+    """The first sound track of ``source_path``, as a track of the recording ``target``.
+
+    description: what becomes of the sound, for people.
+    """
+
+    def __init__(
+        self, source: av.container.InputContainer, start_s: Fraction, target: av.container.OutputContainer
+    ) -> None:
+        self._source = source
+        self._track = source.streams.audio[0]
+        self._start_s = start_s
+        self._target = target
+        name = self._track.codec_context.name
+        if self._can_copy(name):
+            self.description = f"with the source's sound ({name}, copied)"
+            self._stream = target.add_stream_from_template(self._track)
+            self._packets = self._copied()
+        else:
+            self.description = f"with the source's sound ({name}, encoded as AAC)"
+            self._stream = target.add_stream("aac", rate=self._track.codec_context.sample_rate)
+            self._stream.bit_rate = AAC_BIT_RATE
+            self._stream.layout = "mono" if self._track.codec_context.layout.nb_channels == 1 else "stereo"
+            self._packets = self._encoded()
+        self._waiting: Packet[Any] | None = None
+
+    def feed(self, until_s: Fraction) -> None:
+        """Write the sound from where it was left up to ``until_s``, seconds after the first picture."""
+        while True:
+            packet, self._waiting = self._waiting or next(self._packets, None), None
+            if packet is None:
+                return
+            if Fraction(packet.pts or 0) * packet.time_base >= until_s:
+                self._waiting = packet
+                return
+            self._target.mux(packet)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    def _can_copy(self, name: str) -> bool:
+        has_header = name not in WANT_HEADER or bool(self._track.codec_context.extradata)
+        return has_header and name in COPIED[self._target.format.name]
+
+    def _copied(self) -> Iterator[Packet[Any]]:
+        """The source's packets from the first picture on, with their times moved."""
+        for packet in _packets(self._source, self._track):
+            if packet.pts is None or packet.dts is None:
+                continue
+            shift = round(self._start_s / packet.time_base)
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = self._stream
+            if packet.pts >= 0:
+                yield packet
+
+    def _encoded(self) -> Iterator[Packet[Any]]:
+        """The source's sound from the first picture on, encoded; the encoder's run-in is left out."""
+        for frame in self._decoded():
+            if frame.pts is None or frame.time_base is None:
+                continue
+            frame.pts -= round(self._start_s / frame.time_base)
+            if frame.pts >= 0:
+                yield from self._kept(self._stream.encode(frame))
+        yield from self._kept(self._stream.encode(None))
+
+    def _kept(self, packets: list[Packet[Any]]) -> list[Packet[Any]]:
+        return [packet for packet in packets if packet.pts is not None and packet.pts >= 0]
+
+    def _decoded(self) -> Iterator[av.AudioFrame]:
+        for packet in _packets(self._source, self._track):
+            try:
+                yield from self._track.decode(packet)
+            except DAMAGED:
+                continue
+
+
+def open_sound(source_path: Path, target: av.container.OutputContainer) -> SoundTrack | None:
+    """The sound of ``source_path`` as a track of ``target``; None when it has none that can be read."""
+    try:
+        source = av.open(f"file:{source_path}", mode="r", container_options={"protocol_whitelist": "file"})
+    except DAMAGED:
+        return None
+    if not source.streams.audio or source.streams.audio[0].codec_context is None:
+        source.close()
+        return None
+    return SoundTrack(source, _first_picture_s(source_path), target)
+
+
+def _first_picture_s(path: Path) -> Fraction:
+    """The presentation time of a file's first picture in seconds."""
+    with av.open(f"file:{path}", mode="r", container_options={"protocol_whitelist": "file"}) as container:
+        stream = next(
+            (one for one in container.streams.video if not one.disposition & av.stream.Disposition.attached_pic), None
+        )
+        for packet in _packets(container, stream) if stream is not None else ():
+            try:
+                frame = next(iter(packet.decode()), None)
+            except DAMAGED:
+                continue
+            if frame is not None:
+                return Fraction(frame.pts or 0) * (frame.time_base or 0)
+    return Fraction(0)
+
+
+def _packets(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[Packet[Any]]:
+    """The packets of a stream, up to where the file ends or cannot be read any further."""
+    try:
+        yield from container.demux(stream)
+    except DAMAGED:
+        return

@@ -1,0 +1,1 @@
+"""Where frames come from: one module a kind. ``realtime.capture.open_source`` picks among them."""
