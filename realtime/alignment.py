@@ -1,15 +1,15 @@
 """The pose of the head and the square around it: :class:`Face` to :class:`Crop`.
 
-Pose: a similarity (scale, rotation, translation) that brings a rigid head to the tracked points with least squared error
-(Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991). FaceMesh gives depth in
-weak perspective, so all three coordinates are used. The rigid points lie on forehead, nose bridge, eye corners and
-temples; mouth, lids and brows move and are left out.
+Pose: a similarity (scale, rotation, translation) that brings a rigid head to the tracked points with least squared
+error (Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991). FaceMesh
+gives depth in weak perspective, so all three coordinates are used. The rigid points lie on forehead, nose bridge, eye
+corners and temples; mouth, lids and brows move and are left out.
 
 Head frame: x to the picture's right, y up, z to the camera; the middle between the outer eye corners is the origin and
 the corners are 1 apart. No rotation means that the face looks straight at the camera.
 
-The square is upright and follows only the place and the scale of the skull: it is hung on a point inside the head about which
-heads turn, so that it does not slide when the face looks aside.
+The square is upright and follows only the place and the scale of the skull: it is hung on a point inside the head
+about which heads turn, so that it does not slide when the face looks aside.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Pose:
 def fit_pose(head: Array, camera: Array) -> Pose:
     """The pose that brings ``head`` nearest to ``camera``, both float64 [N, 3], N >= 3 and not on one line.
 
-    1. centre both;  2. decompose their covariance, U S V^T;  3. R = U D V^T, where D turns a reflection into a rotation;
-    4. scale = trace(S D) / variance of the head;  5. the translation joins the centres (Umeyama 1991, eq. 40 to 43).
+    Centre both; decompose their covariance, U S V^T; R = U D V^T, where D turns a reflection into a rotation;
+    scale = trace(S D) / variance of the head; the translation joins the centres (Umeyama 1991, eq. 40 to 43).
     """
     head_centre, camera_centre = head.mean(axis=0), camera.mean(axis=0)
     centred = head - head_centre
@@ -126,8 +126,8 @@ class Aligner:
     def square(self, pose: Pose) -> Transform:
         """Crop pixels to frame pixels, float64 [2, 3], for a head in ``pose``.
 
-        For a face that looks straight ahead the outer eye corners are ``eye_span`` of the side apart, and their middle lies
-        at (0.5, ``eye_line``) of the square.
+        For a face that looks straight ahead the outer eye corners are ``eye_span`` of the side apart, and their middle
+        lies at (0.5, ``eye_line``) of the square.
         """
         size, span = self._settings.size_px, self._settings.eye_span
         step = max(pose.scale / span, 1e-3) / size  # frame pixels per crop pixel
@@ -139,12 +139,13 @@ class Aligner:
 
 
 def cut(pixels: Pixels, transform: Transform, size: int) -> Pixels:
-    """The square [size, size, 3] that ``transform`` (crop to frame) cuts out of a picture; edges are repeated outside."""
+    """The square [size, size, 3] that ``transform`` (crop to frame) cuts out of a picture; its edges are repeated."""
     step = float(transform[0, 0])
     if step > _SHARP_UP_TO:
         pixels, transform = _reduced(pixels, transform, size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(pixels, transform, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(pixels, transform, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(crop, np.uint8)
 
 
 def _reduced(pixels: Pixels, transform: Transform, size: int) -> tuple[Pixels, Transform]:
@@ -157,8 +158,7 @@ def _reduced(pixels: Pixels, transform: Transform, size: int) -> tuple[Pixels, T
     columns = max(1, (int(np.clip(high[0], left + block, width)) - left) // block)
     rows = max(1, (int(np.clip(high[1], top + block, height)) - top) // block)
     part = pixels[top : top + rows * block, left : left + columns * block]
-    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
-    moved = transform - [[0, 0, left], [0, 0, top]]
-    moved = moved / block
+    small = np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    moved: Transform = (transform - np.array([[0, 0, left], [0, 0, top]])) / block
     moved[:, 2] += 0.5 / block - 0.5  # the centre of the first block is not that of its first pixel
     return small, moved

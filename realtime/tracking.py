@@ -3,9 +3,10 @@
 The tracker is MediaPipe FaceMesh with irises (Grishchenko et al., "Attention Mesh", 2020; Kartynnik et al.,
 "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019), whose models the wheel carries.
 
-Two graphs share the work. The *search* graph looks at every picture anew and may see several faces; one of them is chosen
-(the one nearest the last known place, else the largest). The *follow* graph is then shown only the surroundings of that
-face once, and from there on follows it from picture to picture without any detection, which costs half as much.
+Two graphs share the work. The *search* graph looks at every picture anew and may see several faces; one of them is
+chosen (the one nearest the last known place, else the largest). The *follow* graph is then shown only the surroundings
+of that face once, and from there on follows it from picture to picture without any detection, which costs half as
+much.
 
 ``import mediapipe`` runs its tasks, its drawing tools and with them matplotlib, jax and sound: about a second.
 FaceMesh needs none of it, so the parent package is set up without running its ``__init__`` (0.1 s).
@@ -234,8 +235,9 @@ def _shrunk_rgb(bgr: Pixels) -> tuple[Pixels, float]:
     shrink = max(1.0, max(height, width) / MAX_SIDE_PX)
     if shrink > 1.0:
         size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA if shrink >= 2 else cv2.INTER_LINEAR)
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), shrink
+        flags = cv2.INTER_AREA if shrink >= 2 else cv2.INTER_LINEAR
+        bgr = np.asarray(cv2.resize(bgr, size, interpolation=flags), np.uint8)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), shrink
 
 
 def _surroundings(rgb: Pixels, points: Floats) -> Pixels:

@@ -1,11 +1,11 @@
 """Measure the rigid head of ``realtime/alignment.py`` from videos: ``python -m tools.measure_head VIDEO...``
 
-FaceMesh gives every point in three dimensions, in weak perspective. A generalised Procrustes analysis (Gower, 1975) brings
-the rigid points of all frames into one head: fit the present mean to each frame, undo the pose, average, repeat. Each video
-counts once, by the median of its frames that look at the camera within 20 degrees (or the 20 that do best). The mean is
-made symmetric, turned until the line from the top of the forehead (10) to the chin (152) leans forward as it does on drawn
-heads that look straight ahead (5 degrees: the mean over 149 heads of known pose), shifted until the middle between the
-outer eye corners (33, 263) is the origin, and scaled until they are 1 apart.
+FaceMesh gives every point in three dimensions, in weak perspective. A generalised Procrustes analysis (Gower, 1975)
+brings the rigid points of all frames into one head: fit the present mean to each frame, undo the pose, average,
+repeat. Each video counts once, by the median of its frames that look at the camera within 20 degrees (or the 20 that
+do best). The mean is made symmetric, turned until the line from the top of the forehead (10) to the chin (152) leans
+forward as it does on drawn heads that look straight ahead (5 degrees: the mean over 149 heads of known pose), shifted
+until the middle between the outer eye corners (33, 263) is the origin, and scaled until they are 1 apart.
 
 Prints the table and each point's RMS distance from it over all frames.
 """
@@ -48,7 +48,7 @@ def tracked(video: Path, most: int) -> Points:
 
 
 def unposed(frames: Points, head: Points) -> tuple[Points, Points]:
-    """All points of ``frames`` in the head's own place, turn and scale, and how much each looked at the camera (cosine)."""
+    """All points of ``frames`` in the head's place, turn and scale; how much each looked at the camera (cosine)."""
     back, facing = [], []
     for points in frames:
         pose = fit_pose(head, points[INDICES])

@@ -1,0 +1,321 @@
+"""The avatar in its picture: :class:`Frame`, :class:`Face` and :class:`Portrait` to :class:`Picture`.
+
+    overlay   the portrait over the person's head in the camera's picture; its lower end fades into the clothes
+    scene     the portrait on a background, framed as a webcam shows a person: the shoulders reach the lower edge
+    crop      the portrait alone, in a square, on the background's colour
+    paste     the portrait blended back with a soft mask and the person's colours, for photographic generators
+
+Privacy: the camera's pixels are only ever drawn after the head in them has been covered (:mod:`realtime.covering`), so
+that no pixel of the face is left wherever the portrait is transparent. Without a face there is the holding picture
+(:mod:`realtime.holding`). ``on_lost = raw`` and ``compare`` are the two settings that show the camera, because they
+ask for it. Only the tracked face is covered: others in the room stay in the picture in overlay and paste.
+
+Output pictures keep one size for the whole run, whatever sizes the frames have: :func:`output_size`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.covering import BACKDROP_BLOCKS, blend, blurred, cover_head, head_region
+from realtime.errors import UsageError
+from realtime.frames import Face, Frame, Picture, Pixels, Portrait, Transform
+from realtime.holding import Holding, fitted
+from realtime.settings import CompositingSettings
+
+GREEN_BGR = (64, 177, 0)  # chroma key, #00b140
+NEUTRAL_BGR = (64, 52, 46)  # behind a portrait alone when the background is a picture or the camera
+
+Size = tuple[int, int]
+Colour = tuple[int, int, int]
+
+# Overlay: the bust fades out over these parts of the portrait's height, and over this much at its sides.
+_FADE_FROM, _FADE_TO, _FADE_ASIDE = 0.86, 0.985, 0.06
+# Scene: the portrait's side in picture heights, how far its lower edge hangs below the picture's at rest (in sides),
+# and how slowly the rest follows the person.
+_LEAST_SIDE, _MOST_SIDE, _HANG, _REST_S = 0.95, 1.6, 0.05, 2.0
+_PASTE_SOFT = 0.06  # width of a pasted portrait's soft edge, in sides
+
+
+def output_size(size: Size, settings: CompositingSettings) -> Size:
+    """Width and height of the output pictures for frames of ``size`` = (width, height)."""
+    width, height = (size[1], size[1]) if settings.mode == "crop" else size
+    return (size[0] + width if settings.compare else width), height
+
+
+class Compositor:
+    """Puts portraits into pictures.
+
+    size: width and height of the frames to come; without it that of the first frame.
+    Raises UsageError for a background that is neither a colour, ``green``, ``blur`` nor a readable picture.
+    """
+
+    def __init__(self, settings: CompositingSettings, size: Size | None = None) -> None:
+        self._settings = settings
+        self._size = size
+        self._colour, self._scenery = _background(settings.background)
+        self._fitted: Pixels | None = None  # the background picture in the output's size
+        self._holding = Holding(settings.on_lost, settings.hold_ms)
+        self._framing = _Framing()
+        self._last_id, self._last_ns = 0, 0
+
+    def composite(self, frame: Frame, face: Face | None, portrait: Portrait | None) -> Picture:
+        """The avatar in its picture; without a face or a portrait the holding picture."""
+        if face is None or portrait is None:
+            return self.holding(frame)
+        self._see(frame)
+        canvas, to_canvas = self._canvas(frame)
+        placed = replace(portrait, transform=_chained(to_canvas, portrait.transform))
+        landmarks = face.landmarks * to_canvas[0, 0]
+        landmarks[:, :2] += to_canvas[:, 2].astype(np.float32)
+        covered = replace(face, landmarks=landmarks)
+        pixels = getattr(self, f"_{self._settings.mode}")(canvas, covered, placed)
+        picture = Picture(frame.frame_id, frame.captured_ns, pixels)
+        self._holding.remember(picture)
+        return self._compared(frame, picture)
+
+    def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
+        """What goes out without an avatar; ``frame`` is the camera's, if there is one.
+
+        now_ns: the time on the frames' clock when there is no frame; without it a fade is at its end.
+        """
+        if frame is not None:
+            self._see(frame)
+            now_ns = frame.captured_ns
+        size = self._own_size()
+        backdrop = None
+        if self._settings.mode in ("scene", "crop") and self._settings.on_lost == "hold" and not self._camera_behind():
+            backdrop = self._backdrop(size)
+        pixels = self._holding.pixels(frame, now_ns, backdrop, size)
+        if frame is not None and pixels is frame.pixels:
+            pixels = pixels.copy()
+        picture = Picture(self._last_id, self._last_ns, pixels)
+        return self._compared(frame, picture)
+
+    def _overlay(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
+        cover_head(canvas, face.landmarks)
+        draw(canvas, portrait.pixels, portrait.transform, _fade(portrait.pixels.shape[0]))
+        return canvas
+
+    def _paste(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
+        matched = _colour_matched(portrait, canvas, face)
+        cover_head(canvas, face.landmarks)
+        draw(canvas, matched, portrait.transform, _face_mask(portrait, face))
+        return canvas
+
+    def _scene(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
+        if self._camera_behind():
+            cover_head(canvas, face.landmarks)
+            canvas = blurred(canvas, self._own_size(), BACKDROP_BLOCKS)
+        transform = self._framing.place(portrait, face.fresh, self._own_size()[1])
+        draw(canvas, portrait.pixels, transform)
+        return canvas
+
+    def _crop(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
+        step = canvas.shape[0] / portrait.pixels.shape[0]
+        draw(canvas, portrait.pixels, np.array([[step, 0, 0.5 * step - 0.5], [0, step, 0.5 * step - 0.5]]))
+        return canvas
+
+    def _camera_behind(self) -> bool:
+        return self._settings.mode in ("overlay", "paste") or (
+            self._settings.mode == "scene" and self._settings.background == "blur"
+        )
+
+    def _canvas(self, frame: Frame) -> tuple[Pixels, Transform]:
+        """What is drawn on, the compositor's own, and the way from frame pixels to it."""
+        size = self._own_size()
+        height, width = frame.pixels.shape[:2]
+        scale = min(size[0] / width, size[1] / height)
+        margin = [(size[0] - round(width * scale)) // 2, (size[1] - round(height * scale)) // 2]
+        shift = [scale * 0.5 - 0.5 + margin[0], scale * 0.5 - 0.5 + margin[1]]
+        to_canvas = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        if not self._camera_behind():
+            return self._backdrop(size), to_canvas
+        pixels = fitted(frame.pixels, size)
+        return (pixels.copy() if pixels is frame.pixels else pixels), to_canvas
+
+    def _backdrop(self, size: Size) -> Pixels:
+        """The background without the camera: colour or picture."""
+        if self._scenery is None or self._settings.mode == "crop":
+            return np.full((size[1], size[0], 3), self._colour, np.uint8)
+        if self._fitted is None:
+            self._fitted = _filled(self._scenery, size)
+        return self._fitted.copy()
+
+    def _own_size(self) -> Size:
+        return output_size(self._size or (1280, 720), replace(self._settings, compare=False))
+
+    def _see(self, frame: Frame) -> None:
+        if self._size is None:
+            self._size = (frame.pixels.shape[1], frame.pixels.shape[0])
+        self._last_id, self._last_ns = frame.frame_id, frame.captured_ns
+
+    def _compared(self, frame: Frame | None, picture: Picture) -> Picture:
+        if not self._settings.compare:
+            return picture
+        size = self._size or (1280, 720)
+        left = np.zeros((size[1], size[0], 3), np.uint8) if frame is None else fitted(frame.pixels, size)
+        return replace(picture, pixels=np.hstack([left, picture.pixels]))
+
+
+class _Framing:
+    """Where a scene's portrait stands: it moves as the person does, and its cut lower edge is never seen."""
+
+    def __init__(self) -> None:
+        self._rest: float | None = None  # the person's usual place, from above: a slow average of the portrait's centre
+        self._last_ns = 0
+
+    def place(self, portrait: Portrait, fresh: bool, height: int) -> Transform:
+        """Portrait pixels to picture pixels for a picture ``height`` pixels high."""
+        size = portrait.pixels.shape[0]
+        x, y = portrait.transform @ [(size - 1) / 2, (size - 1) / 2, 1]
+        side = size * math.hypot(portrait.transform[0, 0], portrait.transform[1, 0])
+        shown = float(np.clip(side, _LEAST_SIDE * height, _MOST_SIDE * height))
+        rest = self._follow(float(y), fresh, portrait.captured_ns)
+        lower = max(height + _HANG * shown, rest + shown / 2) + (y - rest) * shown / max(side, 1e-6)
+        lower = max(lower, float(height))
+        step = shown / size
+        middle = np.array([x, lower - shown / 2]) - step * (size - 1) / 2
+        return np.array([[step, 0, middle[0]], [0, step, middle[1]]])
+
+    def _follow(self, y: float, fresh: bool, now_ns: int) -> float:
+        passed_s = (now_ns - self._last_ns) * 1e-9
+        self._last_ns = now_ns
+        if self._rest is None or fresh or passed_s < 0:
+            self._rest = y
+        self._rest += (y - self._rest) * (1 - math.exp(-max(passed_s, 0.0) / _REST_S))
+        return self._rest
+
+
+def draw(canvas: Pixels, portrait: Pixels, transform: Transform, mask: Pixels | None = None) -> None:
+    """Draw a portrait on a picture, in place; what lies outside is left out.
+
+    canvas: uint8 BGR [H, W, 3]. portrait: uint8 BGRA [h, w, 4], straight alpha. transform: portrait to canvas pixels.
+    mask: uint8 [h, w], multiplied to the alpha.
+    """
+    alpha = np.ascontiguousarray(portrait[..., 3])
+    if mask is not None:
+        alpha = np.asarray(cv2.multiply(alpha, mask, scale=1 / 255), np.uint8)
+    left, top, width, height = _reach(alpha, transform, canvas.shape[:2])
+    if width <= 0 or height <= 0:
+        return
+    # Colours are multiplied by alpha before they are interpolated, or the colour of clear pixels would shine through.
+    colour = cv2.multiply(portrait, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)
+    cv2.insertChannel(alpha, colour, 3)
+    shifted = transform - [[0, 0, left], [0, 0, top]]
+    warped = cv2.warpAffine(colour, shifted, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    part = canvas[top : top + height, left : left + width]
+    over, cover = cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), cv2.extractChannel(warped, 3)
+    blend(part, np.asarray(over, np.uint8), np.asarray(cover, np.uint8))
+
+
+def _reach(alpha: Pixels, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The part of a canvas that a portrait's visible pixels touch: left, top, width, height (0 or less: none)."""
+    x, y, width, height = cv2.boundingRect(alpha)
+    if width == 0:
+        return 0, 0, 0, 0
+    across, down = [x - 1, x + width], [y - 1, y + height]
+    corners = np.array([[u, v, 1] for u in across for v in down]) @ transform.T
+    low = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+    high = np.minimum(np.ceil(corners.max(axis=0)) + 1, [shape[1], shape[0]]).astype(int)
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+
+
+def _chained(outer: Transform, inner: Transform) -> Transform:
+    """The transform that does ``inner`` first and ``outer`` then."""
+    return np.asarray(outer[:, :2] @ inner + np.array([[0, 0, outer[0, 2]], [0, 0, outer[1, 2]]]))
+
+
+def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    clipped = values.clip(0, 1)
+    return np.asarray(clipped * clipped * (3 - 2 * clipped))
+
+
+_FADES: dict[int, Pixels] = {}
+
+
+def _fade(size: int) -> Pixels:
+    """How an overlaid bust fades at its lower end and its sides: uint8 [size, size]."""
+    if size not in _FADES:
+        at = (np.arange(size) + 0.5) / size
+        down = 1 - _smooth((at - _FADE_FROM) / (_FADE_TO - _FADE_FROM))
+        aside = _smooth(np.minimum(at, 1 - at) / _FADE_ASIDE)
+        _FADES[size] = np.round(255 * down[:, None] * aside).astype(np.uint8)
+    return _FADES[size]
+
+
+def _face_mask(portrait: Portrait, face: Face) -> Pixels:
+    """Where a pasted portrait is shown: the head region with a soft edge, in portrait pixels, uint8 [size, size]."""
+    size = portrait.pixels.shape[0]
+    back = cv2.invertAffineTransform(portrait.transform)
+    outline = head_region(face.landmarks) @ back[:, :2].T + back[:, 2]
+    mask = np.zeros((size, size), np.uint8)
+    corners = np.asarray(np.round(outline * 16), np.int32)
+    cv2.fillConvexPoly(mask, corners, 255, lineType=cv2.LINE_AA, shift=4)
+    mask[[0, -1]] = mask[:, [0, -1]] = 0
+    soft = cv2.GaussianBlur(mask, (0, 0), _PASTE_SOFT * size / 2, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(soft, np.uint8)
+
+
+def _colour_matched(portrait: Portrait, canvas: Pixels, face: Face) -> Pixels:
+    """The portrait with the mean and spread of the person's colours, per channel (Reinhard et al., 2001, in BGR)."""
+    cells = 32
+    size = portrait.pixels.shape[0]
+    step = size / cells
+    to_cells = portrait.transform @ np.array([[step, 0, step / 2 - 0.5], [0, step, step / 2 - 0.5], [0, 0, 1]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    person = cv2.warpAffine(canvas, to_cells, (cells, cells), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    drawn = cv2.resize(portrait.pixels, (cells, cells), interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(_face_mask(portrait, face), (cells, cells), interpolation=cv2.INTER_AREA)
+    counted = (inside > 200) & (drawn[..., 3] > 200)
+    if counted.sum() < 8:
+        return portrait.pixels
+    theirs, ours = person[counted].astype(np.float64), drawn[counted][:, :3].astype(np.float64)
+    gain = (theirs.std(axis=0) / np.maximum(ours.std(axis=0), 1.0)).clip(0.6, 1.6)
+    shift = theirs.mean(axis=0) - gain * ours.mean(axis=0)
+    levels = np.arange(256)[:, None] * np.append(gain, 1.0) + np.append(shift, 0.0)
+    table = levels.round().clip(0, 255).astype(np.uint8)[:, None, :]
+    return np.asarray(cv2.LUT(portrait.pixels, table), np.uint8)
+
+
+def _background(text: str) -> tuple[Colour, Pixels | None]:
+    """The colour and, where ``text`` names one, the picture of a background."""
+    if text == "blur":
+        return NEUTRAL_BGR, None
+    if text == "green":
+        return GREEN_BGR, None
+    if text.startswith("#"):
+        digits = text[1:]
+        if len(digits) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+            raise UsageError(f"background {text!r} is no colour; write six hexadecimal digits, such as #2e3440")
+        red, green, blue = bytes.fromhex(digits)
+        return (blue, green, red), None
+    path = Path(text).expanduser()
+    if not path.is_file():
+        wanted = "wanted a colour (#2e3440), green, blur or the path of a picture"
+        raise UsageError(f"background {text!r} is no file; {wanted}")
+    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if picture is None:
+        raise UsageError(f"background {text!r} is not a picture that can be read; use a PNG or JPEG file")
+    return NEUTRAL_BGR, np.asarray(picture, np.uint8)
+
+
+def _filled(picture: Pixels, size: Size) -> Pixels:
+    """A picture scaled and cut evenly so that it fills ``size`` (width, height)."""
+    height, width = picture.shape[:2]
+    scale = max(size[0] / width, size[1] / height)
+    shift = [(size[0] - scale * width) / 2 + scale / 2 - 0.5, (size[1] - scale * height) / 2 + scale / 2 - 0.5]
+    if scale < 1:  # averaged, not sampled
+        large = (max(size[0], round(width * scale)), max(size[1], round(height * scale)))
+        left, top = (large[0] - size[0]) // 2, (large[1] - size[1]) // 2
+        scaled = cv2.resize(picture, large, interpolation=cv2.INTER_AREA)
+        return np.ascontiguousarray(scaled[top : top + size[1], left : left + size[0]])
+    transform = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    enlarged = cv2.warpAffine(picture, transform, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(enlarged, np.uint8)

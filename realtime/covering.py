@@ -1,0 +1,152 @@
+"""What keeps a person unrecognisable: covering the head, and blurring a whole picture beyond recognition.
+
+*Covered*: inside the head region (the face, ears, hairline and crown) not one pixel of the person is left, blurred or
+not. The region is filled with the colours around it, carried inwards (normalised convolution: Knutsson and Westin,
+"Normalized and differential convolution", 1993), so that what lies under the avatar looks like the room, not like a
+smear of skin.
+
+*Blurred beyond recognition*: the picture is averaged over 6 blocks along its longer side and drawn up again smoothly.
+Even a face that fills the whole picture is then six blocks wide, with neither eyes nor mouth. Measured on the test
+clips: FaceMesh still finds a face that fills half of the picture at 12 to 16 blocks, and none at 8; at 6 the fine
+detail has no correlation with the source's. Broad colours remain, no more.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.frames import Floats, Pixels
+
+BLOCKS = 6  # along the longer side of a picture blurred beyond recognition
+BACKDROP_BLOCKS = 48  # of a backdrop from which the head has already been taken
+
+_CELLS = 32  # the covered region's surroundings are looked at in so many cells each way
+_FOREHEAD, _CHIN = 10, 152
+# How far the head reaches beyond the mesh, in face heights: the mesh ends at hairline, jaw and in front of the ears.
+_ABOVE, _ASIDE, _BELOW = 0.42, 0.20, 0.10
+_SOFT = 0.05  # width of the edge outside that region over which the cover fades, in face heights
+_AROUND = 0.35  # how far around the region colours are taken from, in face heights
+
+Corners = npt.NDArray[np.float32]
+Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two excluded
+
+
+def head_region(landmarks: Floats) -> Corners:
+    """The outline of the head of a face (float32 [478, 3], pixels) as it is in the picture: convex, float32 [N, 2].
+
+    It holds every landmark, the ears, the hairline and the crown.
+    """
+    hull = cv2.convexHull(np.ascontiguousarray(landmarks[:, :2]))[:, 0]
+    up, height = _up(landmarks)
+    axes = np.array([[-up[1], up[0]], up], np.float32)  # rows: aside, up
+    middle = (landmarks[_FOREHEAD, :2] + landmarks[_CHIN, :2]) / 2
+    aside, along = axes @ (hull - middle).T
+    along = along + height * np.where(along > 0, _ABOVE, _BELOW) * _grown(along)
+    aside = aside + height * _ASIDE * _grown(aside) * np.sign(aside)
+    outline = np.stack([aside, along], axis=1) @ axes + middle
+    return np.asarray(cv2.convexHull(np.concatenate([outline, hull]).astype(np.float32))[:, 0], np.float32)
+
+
+def cover_head(pixels: Pixels, landmarks: Floats) -> None:
+    """Cover the head of a face in a picture, in place.
+
+    pixels: uint8 BGR [height, width, 3]. landmarks: float32 [478, 3] in its pixels; parts outside the picture are fine.
+    """
+    outline = head_region(landmarks)
+    size = _up(landmarks)[1]
+    left, top, right, bottom = _box(outline, _AROUND * size, pixels)
+    if left >= right or top >= bottom:
+        return
+    part = pixels[top:bottom, left:right]
+    mask = _soft_mask(outline - [left, top], part.shape[:2], _SOFT * size)
+    fill = cv2.resize(_surroundings(part, mask), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    x, y, width, height = cv2.boundingRect(mask)
+    inner = np.s_[y : y + height, x : x + width]
+    alpha = mask[inner]
+    over = cv2.multiply(fill[inner], cv2.merge([alpha] * 3), scale=1 / 255)
+    blend(part[inner], np.asarray(over, np.uint8), alpha)
+
+
+def blend(under: Pixels, over: Pixels, alpha: Pixels) -> None:
+    """``under = over + under * (1 - alpha)`` in place, ``over`` being multiplied by alpha (Porter and Duff, 1984).
+
+    under, over: uint8 [H, W, 3]; alpha: uint8 [H, W].
+    """
+    inverse = cv2.bitwise_not(alpha)
+    under[:] = cv2.add(cv2.multiply(under, cv2.merge([inverse] * 3), scale=1 / 255), over)
+
+
+def blurred(pixels: Pixels, size: tuple[int, int], blocks: int = BLOCKS) -> Pixels:
+    """A picture averaged over ``blocks`` along its longer side, drawn up smoothly to ``size`` (width, height)."""
+    height, width = pixels.shape[:2]
+    shrink = max(height, width) / blocks
+    few = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    small = cv2.resize(_thinned(pixels), few, interpolation=cv2.INTER_AREA)
+    # Linear steps show as diamonds; cubic ones on the way do not.
+    middle = cv2.resize(small, (few[0] * 8, few[1] * 8), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.GaussianBlur(middle, (0, 0), 4)
+    return np.asarray(cv2.resize(smooth, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _thinned(pixels: Pixels) -> Pixels:
+    """Every n-th pixel of every n-th row, at least 160 of them: enough for averages over a few dozen blocks."""
+    step = max(1, min(pixels.shape[:2]) // 160)
+    return pixels[::step, ::step]
+
+
+def _up(landmarks: Floats) -> tuple[npt.NDArray[np.float32], float]:
+    """The direction from chin to forehead in the picture (unit length), and the size of the face in pixels.
+
+    A face that nods far is short; it is never taken for smaller than it is wide.
+    """
+    line = landmarks[_FOREHEAD, :2] - landmarks[_CHIN, :2]
+    length = float(np.hypot(*line))
+    up = line / length if length > 1e-3 else np.array([0.0, -1.0], np.float32)
+    return up.astype(np.float32), max(length, float(np.ptp(landmarks[:, 0])), 1.0)
+
+
+def _grown(along: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """How much of the margin each point of an outline gets: all at its extremes, less towards the middle."""
+    reach = max(float(np.abs(along).max()), 1e-3)
+    return np.asarray(np.sqrt(np.minimum(np.abs(along) / reach, 1.0)))
+
+
+def _box(outline: Corners, margin: float, pixels: Pixels) -> Box:
+    height, width = pixels.shape[:2]
+    low, high = outline.min(axis=0) - margin, outline.max(axis=0) + margin
+    left, top = (int(value) for value in np.clip(np.floor(low), 0, [width, height]))
+    right, bottom = (int(value) for value in np.clip(np.ceil(high) + 1, 0, [width, height]))
+    return left, top, right, bottom
+
+
+def _soft_mask(outline: Corners, shape: tuple[int, ...], soft: float) -> Pixels:
+    """255 in the outline, fading to 0 over about ``soft`` pixels around it: uint8 of ``shape``.
+
+    Made at a quarter of the size, which is enough for a soft edge. The outline is widened by more than the blur takes
+    off.
+    """
+    quarter = (max(1, shape[0] // 4), max(1, shape[1] // 4))
+    scale = np.array([quarter[1] / shape[1], quarter[0] / shape[0]])
+    radius = max(1, round(soft * float(scale.max()) / 2))
+    mask = np.zeros(quarter, np.uint8)
+    corners = np.asarray(np.round(((outline + 0.5) * scale - 0.5) * 16), np.int32)
+    cv2.fillConvexPoly(mask, corners, 255, lineType=cv2.LINE_8, shift=4)
+    wide = 2 * (radius + 1) + 1
+    widened = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide)))
+    soft_mask = cv2.blur(widened, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.resize(soft_mask, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _surroundings(part: Pixels, mask: Pixels) -> Pixels:
+    """The colours around the masked region, carried into it: uint8 [n, n, 3]; no cell that the mask touches counts."""
+    cells = (min(_CELLS, part.shape[1]), min(_CELLS, part.shape[0]))
+    colours = cv2.resize(_thinned(part), cells, interpolation=cv2.INTER_AREA).astype(np.float32)
+    free = (cv2.resize(_thinned(mask), cells, interpolation=cv2.INTER_AREA) == 0).astype(np.float32)
+    if not free.any():  # the head fills all of it: one colour
+        return np.full_like(colours, colours.mean(axis=(0, 1)), np.uint8)
+    known = np.concatenate([colours, np.ones_like(free)[..., None]], axis=2) * free[..., None]
+    spread = cv2.GaussianBlur(known, (0, 0), 2.5) + 0.01 * cv2.GaussianBlur(known, (0, 0), 12.0)
+    spread += 1e-6 * known.reshape(-1, 4).mean(axis=0)
+    return np.asarray((spread[..., :3] / spread[..., 3:]).clip(0, 255).astype(np.uint8))
