@@ -194,6 +194,8 @@ def float32_array(value: Any, what: str) -> npt.NDArray[np.float32]:
     """The values of a tensor or array of a file as a contiguous float32 array; all must be finite."""
     if isinstance(value, (Tensor, NumpyArray)):
         array = value.array()
+    elif isinstance(value, np.ndarray):
+        array = value
     elif isinstance(value, (int, float)):
         array = np.asarray(value, np.float64)
     else:
