@@ -1,13 +1,26 @@
 """Import public checkpoints without running code of theirs.
 
     file -> containers (bytes) -> pickle_data (values) -> identification (kind) -> a format's module (networks)
-         -> importing (safetensors, manifest row, forward check, contact sheet)
+         -> importing (safetensors, manifest row, forward check, contact sheet) -> installed (list, verify, load)
 
-:func:`import_checkpoint` does it all. Reading and converting need numpy only; the forward check needs torch.
+:func:`import_checkpoint` does it all. Reading and converting need numpy only; the forward check needs torch and is left
+out with a note where it is missing.
 """
 
 from __future__ import annotations
 
 from engines.checkpoints.errors import CheckpointError
+from engines.checkpoints.importing import ForwardCheck, ImportReport, InstalledFile, import_checkpoint
+from engines.checkpoints.installed import list_models, load_model, read_manifest, verify_model
 
-__all__ = ["CheckpointError"]
+__all__ = [
+    "CheckpointError",
+    "ForwardCheck",
+    "ImportReport",
+    "InstalledFile",
+    "import_checkpoint",
+    "list_models",
+    "load_model",
+    "read_manifest",
+    "verify_model",
+]

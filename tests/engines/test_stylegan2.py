@@ -114,9 +114,7 @@ def test_tensorflow_pictures(golden, load_checkpoint):
 
 
 def random_generator(**changes) -> Generator:
-    options = dict(
-        resolution=16, z_dim=8, w_dim=6, mapping_layers=2, channels={4: 5, 8: 4, 16: 3}, architecture="skip"
-    )
+    options = dict(resolution=16, z_dim=8, w_dim=6, mapping_layers=2, channels={4: 5, 8: 4, 16: 3}, architecture="skip")
     generator = Generator(GeneratorConfig(**{**options, **changes}))
     random = torch.Generator().manual_seed(3)
     for name, tensor in generator.state_dict().items():

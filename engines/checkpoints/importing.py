@@ -1,0 +1,269 @@
+"""Import a foreign checkpoint: read it as data, convert it, check that it draws, and install it as safetensors.
+
+An imported model is a folder: ``generator.safetensors``, for inversion projects ``encoder.safetensors``, ``model.json``
+(its manifest row) and ``contact_sheet.png``. It is installed by one rename, so that it is there wholly or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from engines.checkpoints import inversion, nvlabs, tensorflow_legacy
+from engines.checkpoints.containers import Contents, read_file
+from engines.checkpoints.errors import CheckpointError
+from engines.checkpoints.identification import KINDS, ROSINALITY, convert
+from engines.checkpoints.networks import GENERATOR, Converted
+
+MANIFEST = "model.json"
+CONTACT_SHEET = "contact_sheet.png"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+NVIDIA_LICENCE = (
+    "weights from NVIDIA's StyleGAN releases are for non-commercial use only (NVIDIA Source Code License; FFHQ is "
+    "CC BY-NC-SA 4.0); so are weights converted or fine-tuned from them, as nearly all public face models are"
+)
+LICENCES = {
+    nvlabs.KIND: NVIDIA_LICENCE,
+    tensorflow_legacy.KIND: NVIDIA_LICENCE,
+    ROSINALITY: f"the file does not state its licence; {NVIDIA_LICENCE}",
+    **{
+        kind: f"the projects' code is MIT, the weights carry their generator's licence: {NVIDIA_LICENCE}"
+        for kind in inversion.KINDS.values()
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFile:
+    """A file of an imported model: its role ("generator", "encoder"), name, bytes and SHA-256."""
+
+    role: str
+    name: str
+    byte_count: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardCheck:
+    """That the generator draws: the pictures' mean, standard deviation and range (nominally -1 to 1)."""
+
+    pictures: int
+    mean: float
+    std: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What was imported.
+
+    folder: the installed model.
+    kind, description: of the source, see ``identification.KINDS``.
+    resolution, rows, w_dim, architecture, parameters: of the generator.
+    source_name, source_bytes, source_sha256: of the imported file.
+    licence: a note that the user must read.
+    notes: what was assumed, computed or left out.
+    check: the forward check, or None where torch is not installed.
+    embedded_source: source text that the file brought along, by class name; inert.
+    """
+
+    name: str
+    folder: Path
+    kind: str
+    description: str
+    resolution: int
+    rows: int
+    w_dim: int
+    architecture: str
+    parameters: int
+    files: tuple[InstalledFile, ...]
+    source_name: str
+    source_bytes: int
+    source_sha256: str
+    licence: str
+    notes: tuple[str, ...] = ()
+    check: ForwardCheck | None = None
+    embedded_source: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def contact_sheet(self) -> Path | None:
+        """The picture of the forward check, if there was one."""
+        return self.folder / CONTACT_SHEET if self.check is not None else None
+
+    def manifest_row(self) -> dict[str, Any]:
+        """The row that ``model.json`` keeps."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "resolution": self.resolution,
+            "rows": self.rows,
+            "w_dim": self.w_dim,
+            "architecture": self.architecture,
+            "parameters": self.parameters,
+            "files": [
+                {"role": file.role, "name": file.name, "bytes": file.byte_count, "sha256": file.sha256}
+                for file in self.files
+            ],
+            "source": {"name": self.source_name, "bytes": self.source_bytes, "sha256": self.source_sha256},
+            "licence": self.licence,
+            "notes": list(self.notes),
+        }
+
+
+def import_checkpoint(
+    path: str | os.PathLike[str],
+    *,
+    kind: str = "auto",
+    out_dir: str | os.PathLike[str],
+    name: str | None = None,
+    replace: bool = False,
+) -> ImportReport:
+    """Import a checkpoint and install it as a folder under ``out_dir``. No code of the file is ever run.
+
+    path: the foreign file.
+    kind: "auto" tells it by structure; or a name of ``identification.KINDS``, which the file must then be.
+    name: the model's name; None makes it from the file's.
+    replace: whether a model of that name may be replaced.
+
+    Raises CheckpointError (a ModelError) for a file that is damaged, hostile, unsupported or not what ``kind`` says,
+    for a name that is taken or unusable, and for a folder that cannot be written.
+    """
+    path, out_dir = Path(path), Path(out_dir)
+    name = model_name(path) if name is None else name
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise CheckpointError(f"the name {name!r} is unusable; wanted letters, digits, '.', '_' and '-', at most 64")
+    folder = out_dir / name
+    if folder.exists() and not replace:
+        raise CheckpointError(f"a model {name!r} exists in {out_dir}; choose another name or remove it first")
+    contents = read_file(path)
+    converted = convert(contents.root, kind)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=out_dir))
+        try:
+            report = _write(work, folder, name, path.name, contents, converted)
+            _install(work, folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot write the model to {folder}: {error.strerror}; choose another folder") from None
+    return report
+
+
+def model_name(path: Path) -> str:
+    """A usable name made from a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:64] or "model"
+
+
+def _write(
+    work: Path, folder: Path, name: str, source_name: str, contents: Contents, converted: Converted
+) -> ImportReport:
+    """Write the model's files to ``work`` and describe them as lying in ``folder``."""
+    generator = converted.network(GENERATOR)
+    assert generator is not None  # every kind has one
+    files = []
+    for network in converted.networks:
+        target = work / f"{network.role}.safetensors"
+        metadata = {"role": network.role, "settings": json.dumps(network.settings)}
+        save_file(network.tensors, target, metadata)
+        files.append(InstalledFile(network.role, target.name, target.stat().st_size, file_sha256(target)))
+    check, notes = _check(work, converted)
+    widths = [k for k in (2**e for e in range(2, 12)) if f"synthesis.blocks.{k}.conv1.weight" in generator.tensors]
+    report = ImportReport(
+        name=name,
+        folder=folder,
+        kind=converted.kind,
+        description=KINDS[converted.kind],
+        resolution=widths[-1],
+        rows=2 * len(widths),
+        w_dim=generator.tensors["centre"].shape[1],
+        architecture=_architecture(generator.tensors, widths[-1]),
+        parameters=sum(tensor.size for network in converted.networks for tensor in network.tensors.values()),
+        files=tuple(files),
+        source_name=source_name,
+        source_bytes=contents.byte_count,
+        source_sha256=contents.sha256,
+        licence=LICENCES[converted.kind],
+        notes=(*converted.notes, *notes),
+        check=check,
+        embedded_source=contents.sources(),
+    )
+    (work / MANIFEST).write_text(json.dumps(report.manifest_row(), indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _architecture(tensors: Mapping[str, Any], resolution: int) -> str:
+    if "synthesis.blocks.4.rgb.weight" in tensors:
+        return "skip"
+    return "resnet" if f"synthesis.blocks.{resolution}.skip.weight" in tensors else "orig"
+
+
+def _check(work: Path, converted: Converted) -> tuple[ForwardCheck | None, tuple[str, ...]]:
+    """Draw with the networks and write the contact sheet, where torch is installed."""
+    try:
+        from engines.checkpoints.forward_check import draw_samples
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return None, ("the forward check was left out: torch is not installed; pip install torch, then import again",)
+    rows = draw_samples(converted)
+    values = np.stack([picture for row in rows for picture in row])
+    if not np.isfinite(values).all() or float(values.std()) == 0.0:
+        raise CheckpointError("the generator draws no picture (NaN or one flat colour); the weights are damaged")
+    write_contact_sheet(work / CONTACT_SHEET, rows)
+    check = ForwardCheck(
+        len(values), float(values.mean()), float(values.std()), float(values.min()), float(values.max())
+    )
+    return check, ()
+
+
+def write_contact_sheet(path: Path, rows: list[npt.NDArray[np.float32]]) -> None:
+    """Write rows of pictures [N, 3, S, S] (RGB, -1 to 1) as one PNG."""
+    import cv2  # only here: importing needs no pictures but this one
+
+    lines = [np.concatenate(list(row), axis=2) for row in rows]
+    rgb = np.concatenate(lines, axis=1).transpose(1, 2, 0)  # [H W 3]
+    pixels = (rgb[:, :, ::-1] * 127.5 + 128).clip(0, 255).astype(np.uint8)
+    done, png = cv2.imencode(".png", pixels)
+    if not done:
+        raise CheckpointError(f"cannot encode the contact sheet {path.name}")
+    path.write_bytes(png.tobytes())
+
+
+def _install(work: Path, folder: Path) -> None:
+    """Put the finished folder into place by renaming; an old one is moved away first and removed last."""
+    old = None
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
+        os.replace(folder, old)
+    try:
+        os.replace(work, folder)
+    except OSError:
+        if old is not None:
+            os.replace(old, folder)
+        raise
+    folder.chmod(0o755)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
