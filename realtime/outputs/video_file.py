@@ -191,6 +191,13 @@ def _check_place(path: Path, source_path: Path | None) -> None:
         raise OutputError(f"{path} cannot be written: {_reason(error)}; choose another output") from None
 
 
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them does not exist
+        return False
+
+
 def _defragment(path: Path, container_format: str) -> None:
     """Replace a fragmented file by a regular one with the same packets and its index in front; on failure leave it."""
     whole = path.with_name(f".{path.stem}.finishing{path.suffix}")

@@ -1,7 +1,8 @@
 """Streams from the network: ``rtsp://``, ``http://``, ``https://``, ``srt://`` and their like, through FFmpeg.
 
-A stream without an end (a camera, a broadcast) is read with as little buffering as FFmpeg allows, and opened again when
-it breaks off. A clip of known length is played at its own speed instead, and ends where it ends.
+A stream without an end (a camera, a broadcast) is opened again when it breaks off. What FFmpeg buffers while it looks at
+the beginning causes no delay: it is decoded at once, and the newest picture wins. A clip of known length is played at
+its own speed instead, and ends where it ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from realtime.sources.pictures import bgr, capped, decoded, upright_size
 from realtime.sources.video_file import picture_stream, reason_of, stated_fps
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "srt", "udp", "tcp")
-LOW_DELAY = {"fflags": "nobuffer", "flags": "low_delay", "max_delay": "0"}
+LOW_DELAY = {"flags": "low_delay", "max_delay": "0"}
 OF_SCHEME = {"rtsp": {"rtsp_transport": "tcp"}, "rtsps": {"rtsp_transport": "tcp"}}
 
 
@@ -38,7 +39,7 @@ class StreamDevice:
             self._first = next(self._pictures, None)
         except (av.error.FFmpegError, OSError) as error:
             self._container.close()
-            raise SourceError(f"{self._url} delivers no picture ({reason_of(error)})") from None
+            raise SourceError(f"{self._url} delivers no picture ({_reason(error)})") from None
         except SourceError:
             self._container.close()
             raise
@@ -61,7 +62,7 @@ class StreamDevice:
         try:
             picture, self._first = self._first or next(self._pictures, None), None
         except (av.error.FFmpegError, OSError) as error:
-            raise self._broken(reason_of(error)) from None
+            raise self._broken(_reason(error)) from None
         if picture is None:
             if self._lasts:
                 return None
@@ -91,6 +92,10 @@ def without_password(url: str) -> str:
     """``url`` as it may be shown: name and password before the host are left out."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _reason(error: BaseException) -> str:
+    return "no data came in time" if isinstance(error, av.error.ExitError) else reason_of(error)
 
 
 def _opened(url: str, shown: str, settings: CaptureSettings) -> av.container.InputContainer:
