@@ -108,7 +108,8 @@ class Pipeline:
         self._settings = settings
         self._statistics = statistics
         self._observer = observer
-        self.every = settings.pace == "every" or (settings.pace == "auto" and not source.live)
+        paced = source.live or any(output.wants_pacing for output in outputs)
+        self.every = settings.pace == "every" or (settings.pace == "auto" and not paced)
         self._frames: LatestSlot[Timed] = LatestSlot(self.every)
         self._pictures: LatestSlot[Sendable] = LatestSlot(self.every)
         self._stopping = False
@@ -189,8 +190,9 @@ class Pipeline:
         while True:
             timed = self._frames.get(patience_s)
             if timed is None:
-                picture = replace(self._stages.compositor.holding(None), captured_ns=self._clock.now_ns())
-                self._pictures.put((picture, None))
+                now_ns = self._clock.now_ns()
+                picture = self._stages.compositor.holding(None, now_ns)
+                self._pictures.put((replace(picture, captured_ns=now_ns), None))
                 patience_s = 1 / max(self._source.fps, 1.0)  # the holding picture moves: it fades
                 continue
             frame, captured_ns = timed
@@ -230,6 +232,8 @@ class Pipeline:
                     self._outputs.remove(output)
                     self._closed(output.close)
         self._statistics.picture_out(captured_ns)
+        if any(output.wants_stop for output in self._outputs):
+            self.stop()
 
     def _holding(self) -> Picture:
         """The last thing to show after an error; the work thread has ended, so the compositor is free."""
@@ -263,8 +267,8 @@ class Pipeline:
             self._errors.append(error)
 
 
-def build_stages(settings: Settings) -> tuple[Stages, str]:
-    """All stages as the settings want them, and what the model runs on, in one line.
+def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages, str]:
+    """All stages as the settings want them for frames of ``size``, and what the model runs on, in one line.
 
     Raises UsageError, ModelError and EngineError.
     """
@@ -287,6 +291,6 @@ def build_stages(settings: Settings) -> tuple[Stages, str]:
         smoother=Smoother(settings.smoothing, groups, settings.alignment.size_px),
         editor=Editor(model.directions, settings.editing.edits),
         generator=Generator(model),
-        compositor=Compositor(settings.compositing),
+        compositor=Compositor(settings.compositing, size),
     )
     return stages, model.describe()

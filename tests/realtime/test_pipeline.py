@@ -56,6 +56,7 @@ class ListOutput:
     def __init__(self, on_send: Callable[[int], None] = lambda count: None, on_close: Exception | None = None) -> None:
         self.pictures: list[Picture] = []
         self.closed = 0
+        self.wants_pacing = self.wants_stop = False
         self._on_send, self._on_close = on_send, on_close
 
     def describe(self) -> str:
@@ -125,7 +126,7 @@ class Step:
         assert frame.frame_id == face.frame_id == portrait.frame_id
         return Picture(*self._step("composite", frame), np.full_like(frame.pixels, AVATAR))
 
-    def holding(self, frame: Frame | None) -> Picture:
+    def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
         if "holding" in self._failing:
             raise ArithmeticError("holding broke")
         ids = (0, 0) if frame is None else (frame.frame_id, frame.captured_ns)
@@ -314,6 +315,24 @@ def test_stop_finishes_what_was_read() -> None:
     rig.run()
     assert 4 <= len(output.pictures) < 20
     assert len(output.pictures) == rig.statistics.snapshot().frames_in
+
+
+def test_an_output_that_the_user_closes_ends_the_run() -> None:
+    def close_window(count: int) -> None:
+        window.wants_stop = count == 3
+
+    window = ListOutput(close_window)
+    rig = Rig(ListSource(frame(number) for number in range(10_000)), window)
+    rig.run()
+    assert 4 <= len(window.pictures) < 20
+
+
+def test_an_output_that_wants_pacing_gets_a_file_at_its_own_time() -> None:
+    output = ListOutput()
+    output.wants_pacing = True
+    rig = Rig(ListSource(frame(number) for number in range(10)), output)
+    rig.run()
+    assert rig.clock.now_ns() == 9 * FRAME_NS
 
 
 def test_stop_before_the_start() -> None:

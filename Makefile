@@ -1,0 +1,56 @@
+# make demo     a first avatar video, with nothing but Python       make test     checks and tests
+# make install  the program in .venv    make bench  measure it      make clean    remove what was built
+# PYTHON=...    the Python to use instead of the first suitable one
+
+PYTHON ?=
+CANDIDATES := $(or $(PYTHON),python3 python3.12 python3.11 python3.10)
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.PHONY: demo test install bench clean
+
+demo: .venv/installed
+	$(BIN)/avatar-live --style toon --source demo --output demo.mp4 --contact-sheet demo.png
+	@echo "The video is $(CURDIR)/demo.mp4, the contact sheet (input beside output) is $(CURDIR)/demo.png"
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+install: .venv/installed
+
+bench: .venv/installed-dev
+	$(BIN)/python -m tools.bench_pipeline
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.mp4 demo.png
+
+.venv/installed: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch .venv/installed $@
+
+# The first Python that is neither too old nor too new and can make environments.
+.venv/pyvenv.cfg:
+	@for python in $(CANDIDATES); do \
+	    version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+	    case "$$version" in 3.10|3.11|3.12) ;; *) found="$$found $$python is $$version."; continue;; esac; \
+	    if $$python -c 'import ensurepip, venv' 2>/dev/null; then chosen=$$python; break; fi; \
+	    found="$$found $$python ($$version) has no venv: sudo apt install python$$version-venv."; \
+	done; \
+	if [ -z "$$chosen" ]; then \
+	    echo "No suitable Python found.$${found:- None of $(CANDIDATES) runs.} Wanted 3.10, 3.11 or 3.12." >&2; \
+	    echo "Install one: Debian, Ubuntu: sudo apt install python3 python3-venv (or python3.12 python3.12-venv);" >&2; \
+	    echo "Fedora: sudo dnf install python3.12; macOS: brew install python@3.12; Windows: winget install Python.Python.3.12." >&2; \
+	    echo "Then run make again, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Making .venv with $$chosen ($$version)"; \
+	$$chosen -m venv .venv

@@ -1,0 +1,162 @@
+"""The command line: ``avatar-live``, ``avatar-live styles``, ``avatar-live doctor``.
+
+Exit codes: 0 done (also after Ctrl-C), 1 something failed, 2 asked for what does not exist, 70 a fault of the program.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from realtime import __version__, configuration
+from realtime.errors import AvatarLiveError, UsageError
+
+FAULT = 70  # EX_SOFTWARE of sysexits.h
+CONFIG = "AVATAR_LIVE_CONFIG"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+console = Console(stderr=True)
+
+Config = Annotated[
+    Path | None, typer.Option(metavar="FILE", envvar=CONFIG, help="Settings and styles of your own, in TOML.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    style: Annotated[str | None, typer.Option(help="The look: see [b]avatar-live styles[/].")] = None,
+    source: Annotated[str, typer.Option(help="Camera number or name, video file, address, screen, or demo.")] = "0",
+    output: Annotated[
+        list[str] | None, typer.Option(help="virtual, FILE.mp4, window, page or null; may be repeated. \\[virtual]")
+    ] = None,
+    edit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=STRENGTH", help="age=0.8, smile=-1, ...; may be repeated.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="overlay, scene, crop or paste.")] = None,
+    background: Annotated[str | None, typer.Option(help="For scene: #rrggbb, green, blur or a picture.")] = None,
+    on_lost: Annotated[str | None, typer.Option(help="Without a face: hold, card, blur; raw shows the camera.")] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Input beside output: shows the camera.")] = False,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="What the camera is asked for. \\[1280x720]")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second the camera is asked for. \\[30]")] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right.")] = False,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop after this long.")] = None,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Play files at their own pace, dropping frames.")
+    ] = False,
+    stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write all figures.")] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Write frames beside their pictures: shows the camera.")
+    ] = None,
+    config: Config = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """A webcam goes in, an avatar comes out of a virtual camera."""
+    if context.invoked_subcommand is not None:
+        return
+    if version:
+        typer.echo(f"avatar-live {__version__}")
+        return
+    with guarded():
+        from realtime import session
+
+        flags: dict[str, Any] = {
+            "editing.style": style,
+            "editing.edits": dict(configuration.edit(text) for text in edit) if edit else None,
+            "compositing.mode": mode,
+            "compositing.background": background,
+            "compositing.on_lost": on_lost,
+            "compositing.compare": compare or None,
+            "capture.fps": fps,
+            "capture.mirror": mirror or None,
+            "generating.device": device,
+            "pipeline.duration_s": duration,
+            "pipeline.pace": "newest" if realtime else None,
+            **_size(size),
+        }
+        settings = configuration.load(flags, _environment(), config)
+        session.run(session.Request(source, output or ["virtual"], settings, stats, contact_sheet), console)
+
+
+@app.command()
+def styles(config: Config = None) -> None:
+    """List the styles, and what can be edited."""
+    with guarded():
+        known = configuration.styles(configuration.read_toml(config) if config else None, str(config))
+        table = Table("style", "model", "mode", "edits", "", box=None, header_style="dim")
+        for style in known.values():
+            edits = ", ".join(f"{name}={strength:g}" for name, strength in style.edits.items())
+            table.add_row(f"[b]{style.name}[/]", style.model, style.mode or "", edits or "none", style.description)
+        editable = Table("edit", "", box=None, header_style="dim")
+        for name, meaning in configuration.edits().items():
+            editable.add_row(f"[b]{name}[/]", meaning)
+        out = Console()
+        out.print(table, "", editable, "", "avatar-live --style toon --edit age=0.8 --edit smile=0.5", sep="\n")
+
+
+@app.command()
+def doctor() -> None:
+    """Look at cameras, virtual cameras, GPU, runtimes and models, and say what to do about each problem."""
+    with guarded():
+        from realtime.doctor import examine
+
+        if not examine(Console()):
+            raise typer.Exit(1)
+
+
+def _size(text: str | None) -> dict[str, int]:
+    if text is None:
+        return {}
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if found is None:
+        raise UsageError(f"--size is {text!r}; wanted WIDTHxHEIGHT in pixels, for example 1280x720")
+    return {"capture.width": int(found[1]), "capture.height": int(found[2])}
+
+
+def _environment() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name != CONFIG}
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn errors into one line and an exit code; only a fault of the program leaves a log with a traceback."""
+    try:
+        yield
+    except AvatarLiveError as error:
+        _complain(str(error))
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        descriptor, log = tempfile.mkstemp(prefix="avatar-live-", suffix=".log", text=True)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        first_line = str(error).strip().splitlines()[:1]
+        _complain(
+            f"a fault of the program: {type(error).__name__}: {' '.join(first_line)}; please report it with {log}"
+        )
+        raise typer.Exit(FAULT) from None
+
+
+def _complain(text: str) -> None:
+    console.print(f"avatar-live: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The console script."""
+    logging.basicConfig(level=logging.WARNING, format="avatar-live: %(message)s")
+    app()

@@ -1,0 +1,171 @@
+"""One run of the program: opens what was asked for, carries it to its end, tells the figures, leaves nothing open."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from realtime.clock import SystemClock
+from realtime.settings import Settings
+from realtime.statistics import Snapshot, Statistics, write_statistics
+
+if TYPE_CHECKING:
+    from realtime.contact_sheet import ContactSheet
+    from realtime.pipeline import Pipeline
+
+SHOWN_AS_THEY_COME = ("virtual", "window", "page")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run: source and outputs as the command names them, all settings, and what to write beside."""
+
+    source: str
+    outputs: Sequence[str]
+    settings: Settings
+    statistics: Path | None = None
+    contact_sheet: Path | None = None
+
+
+class Stopper:
+    """Hears SIGINT and SIGTERM. The first asks the pipeline to finish; the second is the system's own."""
+
+    def __init__(self) -> None:
+        self._pipeline: Pipeline | None = None
+        self._asked = False
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """Stop this one, at once if a signal came before."""
+        self._pipeline = pipeline
+        if self._asked:
+            pipeline.stop()
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        self._asked = True
+        if self._pipeline is not None:
+            self._pipeline.stop()
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+
+    @contextmanager
+    def listening(self) -> Iterator[Stopper]:
+        """Hear signals inside, and leave the handlers as they were."""
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(request: Request, console: Console) -> Snapshot:
+    """Run until the source ends, a signal comes or something fails; what was recorded is finished in every case.
+
+    Raises what opening raises, and the pipeline's first error.
+    """
+    statistics = Statistics(SystemClock())
+    sheet = _contact_sheet(request.contact_sheet)
+    backends: dict[str, object] = {}
+    with Stopper().listening() as stopper:
+        pipeline = _open(request, statistics, sheet, backends, console)
+        stopper.attach(pipeline)
+        try:
+            with _status(statistics, console):
+                pipeline.run()
+        finally:
+            snapshot = statistics.snapshot()
+            console.print(figures(snapshot), markup=False, highlight=False, soft_wrap=True)
+            if sheet is not None:
+                sheet.save()
+            if request.statistics is not None:
+                write_statistics(request.statistics, snapshot, settings=request.settings, **backends)
+    return snapshot
+
+
+def _open(
+    request: Request,
+    statistics: Statistics,
+    sheet: ContactSheet | None,
+    backends: dict[str, object],
+    console: Console,
+) -> Pipeline:
+    """The pipeline with everything open; what was opened is closed again if something cannot be."""
+    from realtime.capture import open_source
+    from realtime.compositing import output_size
+    from realtime.outputs import open_output
+    from realtime.pipeline import Pipeline, build_stages
+
+    clock, settings = SystemClock(), request.settings
+    with ExitStack() as opened:
+        source = open_source(request.source, settings.capture, clock)
+        opened.callback(source.close)
+        stages, model = build_stages(settings, source.size)
+        opened.callback(stages.tracker.close)
+        size = output_size(source.size, settings.compositing)
+        outputs = []
+        for text in request.outputs:
+            output = open_output(text, size, source.fps, settings.output, source.path)
+            opened.callback(output.close)
+            outputs.append(output)
+        pace = settings.pipeline
+        if pace.pace == "auto" and any(text.partition(":")[0] in SHOWN_AS_THEY_COME for text in request.outputs):
+            pace = replace(pace, pace="newest")
+        observer = sheet.add if sheet is not None else None
+        pipeline = Pipeline(source, stages, outputs, clock, pace, statistics, observer)
+        backends |= {"source": source.describe(), "model": model, "outputs": [output.describe() for output in outputs]}
+        lines = [("source", backends["source"]), ("model", model), *(("output", out.describe()) for out in outputs)]
+        for name, line in lines:
+            console.print(f"{name:7}{line}", markup=False, highlight=False, soft_wrap=True)
+        opened.pop_all()  # from here on the pipeline closes them
+    return pipeline
+
+
+def _contact_sheet(path: Path | None) -> ContactSheet | None:
+    if path is None:
+        return None
+    from realtime.contact_sheet import ContactSheet
+
+    return ContactSheet(path)
+
+
+@contextmanager
+def _status(statistics: Statistics, console: Console) -> Iterator[None]:
+    """A line of figures, renewed once a second, where there is a terminal to show it."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(
+        console=console, refresh_per_second=1, transient=True, get_renderable=lambda: _line(statistics.snapshot())
+    ):
+        yield
+
+
+def _line(now: Snapshot) -> Text:
+    latency = now.latency_ms
+    return Text(
+        f"{now.rate_fps:5.1f} fps   latency {latency.p50:.0f} / {latency.p95:.0f} / {latency.p99:.0f} ms   "
+        f"in {now.frames_in}  out {now.frames_out}  dropped {now.frames_dropped}  no face {now.frames_without_face}",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def figures(end: Snapshot) -> str:
+    """The figures of a whole run, in three lines."""
+    latency = end.latency_ms
+    rate = end.frames_out / end.seconds if end.seconds > 0 else 0.0
+    stages = ", ".join(f"{name} {spread.mean:.1f}" for name, spread in end.stages_ms.items())
+    return (
+        f"{end.frames_in} frames in, {end.frames_out} out, {end.frames_dropped} dropped, "
+        f"{end.frames_without_face} without a face; {end.seconds:.1f} s, {rate:.1f} a second\n"
+        f"latency from capture to send: p50 {latency.p50:.1f}, p95 {latency.p95:.1f}, p99 {latency.p99:.1f} ms\n"
+        f"ms per frame: {stages or 'nothing ran'}"
+    )
