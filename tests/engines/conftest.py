@@ -13,6 +13,9 @@ from engines.checkpoints.identification import convert
 from engines.checkpoints.networks import Converted
 from engines.encoders import StyleEncoder, encoder_from_tensors
 from engines.stylegan2 import Generator, generator_from_tensors
+from tests.golden import golden
+
+__all__ = ["golden"]
 
 
 class Runnable:
