@@ -1,0 +1,140 @@
+"""What works on this computer and what does not: cameras, virtual cameras, GPU, runtimes and models.
+
+Nothing is guessed: cameras are asked, the virtual camera is opened, every runtime draws a picture and is timed, every
+model file is read and its checksum compared. Each problem comes with what to do about it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from realtime.errors import AvatarLiveError
+from realtime.settings import OutputSettings
+
+SECONDS = 20  # how long a foreign tool may take to answer
+
+State = Literal["good", "missing", "broken"]
+MARKS: dict[State, tuple[str, str]] = {"good": ("ok", "green"), "missing": ("--", "yellow"), "broken": ("!!", "red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    state: good; missing (the program works without it); broken (it should work and does not).
+    advice: what to do about it.
+    """
+
+    state: State
+    text: str
+    advice: str = ""
+
+
+def examine(console: Console) -> bool:
+    """Look at everything and print it; false when something is broken."""
+    sound = True
+    for title, look in EXAMINATIONS.items():
+        console.print(Text(title, style="bold"))
+        for finding in _looked(look):
+            mark, style = MARKS[finding.state]
+            console.print(Text.assemble("  ", (mark, style), "  ", finding.text), soft_wrap=True)
+            if finding.advice:
+                console.print(Text(f"        {finding.advice}", style="dim"), soft_wrap=True)
+            sound = sound and finding.state != "broken"
+    return sound
+
+
+def _looked(look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
+    """The findings of one examination; its own failure is one of them."""
+    try:
+        yield from look()
+    except AvatarLiveError as error:
+        yield Finding("broken", str(error))
+    except Exception as error:  # a doctor reports, whatever happens
+        yield Finding("broken", f"cannot be examined: {type(error).__name__}: {error}", "please report this")
+
+
+def _program() -> Iterable[Finding]:
+    from realtime import __version__
+
+    yield Finding("good", f"avatar-live {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    owners = [name for name in ("opencv-python", "opencv-python-headless", "opencv-contrib-python") if _version(name)]
+    if len(owners) > 1:
+        advice = "pip uninstall -y " + " ".join(owners) + " && pip install opencv-contrib-python"
+        yield Finding("broken", f"{len(owners)} OpenCV packages overwrite each other: {', '.join(owners)}", advice)
+
+
+def _cameras() -> Iterable[Finding]:
+    from realtime.cameras import list_cameras
+
+    cameras = [camera for camera in list_cameras() if not camera.virtual]
+    for camera in cameras:
+        best = max(camera.modes, key=lambda mode: (mode.width * mode.height, mode.fps), default=None)
+        modes = f", up to {best.width}x{best.height}" if best else ""
+        state: State = "broken" if camera.problem else "good"
+        yield Finding(state, f"{camera.label()}{modes}: --source {camera.index}", camera.problem or "")
+    if not cameras:
+        yield Finding("missing", "no camera", "plug one in, or try: avatar-live --source demo")
+
+
+def _virtual_cameras() -> Iterable[Finding]:
+    from realtime.outputs.virtual_camera import VirtualCamera
+
+    try:
+        camera = VirtualCamera((640, 480), 30.0, None, OutputSettings())
+    except AvatarLiveError as error:
+        reason, _, commands = str(error).partition("; ")
+        yield Finding("missing", reason, commands or "use --output page, window or FILE.mp4")
+        return
+    yield Finding("good", camera.describe())
+    camera.close()
+
+
+def _gpu() -> Iterable[Finding]:
+    if shutil.which("nvidia-smi") is None:
+        yield Finding("missing", "no NVIDIA driver (no nvidia-smi); the CPU does the work")
+        return
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        asked = subprocess.run(query, capture_output=True, text=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        yield Finding("broken", f"nvidia-smi did not answer in {SECONDS} s", "restart the computer")
+        return
+    if asked.returncode != 0 or not asked.stdout.strip():
+        said = " ".join((asked.stderr or asked.stdout).split()) or "nothing"
+        yield Finding("broken", f"nvidia-smi said: {said}", "install or update the NVIDIA driver")
+        return
+    for line in asked.stdout.strip().splitlines():
+        yield Finding("good", line)
+    wanted = {"torch": ("torch",), "cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy"), "tensorrt": ("tensorrt",)}
+    for module, packages in wanted.items():
+        version = next((found for name in packages if (found := _version(name))), None)
+        if version and importlib.util.find_spec(module):
+            yield Finding("good", f"{module} {version}")
+        else:
+            yield Finding("missing", f"{module} is not installed", "pip install 'avatar-live[cuda]'")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+EXAMINATIONS: dict[str, Callable[[], Iterable[Finding]]] = {
+    "program": _program,
+    "cameras": _cameras,
+    "virtual cameras": _virtual_cameras,
+    "GPU": _gpu,
+}
