@@ -17,23 +17,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.backgrounds import Background
 from realtime.covering import BACKDROP_BLOCKS, blend, blurred, cover_head, head_region
-from realtime.errors import UsageError
 from realtime.frames import Face, Frame, Picture, Pixels, Portrait, Transform
 from realtime.holding import Holding, fitted
 from realtime.settings import CompositingSettings
 
-GREEN_BGR = (64, 177, 0)  # chroma key, #00b140
-NEUTRAL_BGR = (64, 52, 46)  # behind a portrait alone when the background is a picture or the camera
-
 Size = tuple[int, int]
-Colour = tuple[int, int, int]
 
 # Overlay: the bust fades out over these parts of the portrait's height, and over this much at its sides.
 _FADE_FROM, _FADE_TO, _FADE_ASIDE = 0.86, 0.985, 0.06
@@ -59,10 +54,11 @@ class Compositor:
     def __init__(self, settings: CompositingSettings, size: Size | None = None) -> None:
         self._settings = settings
         self._size = size
-        self._colour, self._scenery = _background(settings.background)
-        self._fitted: Pixels | None = None  # the background picture in the output's size
+        self._background = Background(settings.background)
         self._holding = Holding(settings.on_lost, settings.hold_ms)
         self._framing = _Framing()
+        modes = {"overlay": self._overlay, "scene": self._scene, "crop": self._crop, "paste": self._paste}
+        self._draw = modes[settings.mode]
         self._last_id, self._last_ns = 0, 0
 
     def composite(self, frame: Frame, face: Face | None, portrait: Portrait | None) -> Picture:
@@ -75,8 +71,7 @@ class Compositor:
         landmarks = face.landmarks * to_canvas[0, 0]
         landmarks[:, :2] += to_canvas[:, 2].astype(np.float32)
         covered = replace(face, landmarks=landmarks)
-        pixels = getattr(self, f"_{self._settings.mode}")(canvas, covered, placed)
-        picture = Picture(frame.frame_id, frame.captured_ns, pixels)
+        picture = Picture(frame.frame_id, frame.captured_ns, self._draw(canvas, covered, placed))
         self._holding.remember(picture)
         return self._compared(frame, picture)
 
@@ -90,7 +85,7 @@ class Compositor:
             now_ns = frame.captured_ns
         size = self._own_size()
         backdrop = None
-        if self._settings.mode in ("scene", "crop") and self._settings.on_lost == "hold" and not self._camera_behind():
+        if self._settings.on_lost == "hold" and not self._camera_behind():
             backdrop = self._backdrop(size)
         pixels = self._holding.pixels(frame, now_ns, backdrop, size)
         if frame is not None and pixels is frame.pixels:
@@ -123,9 +118,9 @@ class Compositor:
         return canvas
 
     def _camera_behind(self) -> bool:
-        return self._settings.mode in ("overlay", "paste") or (
-            self._settings.mode == "scene" and self._settings.background == "blur"
-        )
+        """True where the (covered) camera is part of the picture."""
+        mode, background = self._settings.mode, self._settings.background
+        return mode in ("overlay", "paste") or (mode, background) == ("scene", "blur")
 
     def _canvas(self, frame: Frame) -> tuple[Pixels, Transform]:
         """What is drawn on, the compositor's own, and the way from frame pixels to it."""
@@ -141,12 +136,8 @@ class Compositor:
         return (pixels.copy() if pixels is frame.pixels else pixels), to_canvas
 
     def _backdrop(self, size: Size) -> Pixels:
-        """The background without the camera: colour or picture."""
-        if self._scenery is None or self._settings.mode == "crop":
-            return np.full((size[1], size[0], 3), self._colour, np.uint8)
-        if self._fitted is None:
-            self._fitted = _filled(self._scenery, size)
-        return self._fitted.copy()
+        """The background without the camera; behind a portrait alone only ever a colour."""
+        return self._background.plain(size) if self._settings.mode == "crop" else self._background.picture(size)
 
     def _own_size(self) -> Size:
         return output_size(self._size or (1280, 720), replace(self._settings, compare=False))
@@ -257,7 +248,7 @@ def _face_mask(portrait: Portrait, face: Face) -> Pixels:
     outline = head_region(face.landmarks) @ back[:, :2].T + back[:, 2]
     mask = np.zeros((size, size), np.uint8)
     corners = np.asarray(np.round(outline * 16), np.int32)
-    cv2.fillConvexPoly(mask, corners, 255, lineType=cv2.LINE_AA, shift=4)
+    cv2.fillConvexPoly(mask, corners, (255,), lineType=cv2.LINE_AA, shift=4)
     mask[[0, -1]] = mask[:, [0, -1]] = 0
     soft = cv2.GaussianBlur(mask, (0, 0), _PASTE_SOFT * size / 2, borderType=cv2.BORDER_CONSTANT)
     return np.asarray(soft, np.uint8)
@@ -282,40 +273,3 @@ def _colour_matched(portrait: Portrait, canvas: Pixels, face: Face) -> Pixels:
     levels = np.arange(256)[:, None] * np.append(gain, 1.0) + np.append(shift, 0.0)
     table = levels.round().clip(0, 255).astype(np.uint8)[:, None, :]
     return np.asarray(cv2.LUT(portrait.pixels, table), np.uint8)
-
-
-def _background(text: str) -> tuple[Colour, Pixels | None]:
-    """The colour and, where ``text`` names one, the picture of a background."""
-    if text == "blur":
-        return NEUTRAL_BGR, None
-    if text == "green":
-        return GREEN_BGR, None
-    if text.startswith("#"):
-        digits = text[1:]
-        if len(digits) != 6 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
-            raise UsageError(f"background {text!r} is no colour; write six hexadecimal digits, such as #2e3440")
-        red, green, blue = bytes.fromhex(digits)
-        return (blue, green, red), None
-    path = Path(text).expanduser()
-    if not path.is_file():
-        wanted = "wanted a colour (#2e3440), green, blur or the path of a picture"
-        raise UsageError(f"background {text!r} is no file; {wanted}")
-    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if picture is None:
-        raise UsageError(f"background {text!r} is not a picture that can be read; use a PNG or JPEG file")
-    return NEUTRAL_BGR, np.asarray(picture, np.uint8)
-
-
-def _filled(picture: Pixels, size: Size) -> Pixels:
-    """A picture scaled and cut evenly so that it fills ``size`` (width, height)."""
-    height, width = picture.shape[:2]
-    scale = max(size[0] / width, size[1] / height)
-    shift = [(size[0] - scale * width) / 2 + scale / 2 - 0.5, (size[1] - scale * height) / 2 + scale / 2 - 0.5]
-    if scale < 1:  # averaged, not sampled
-        large = (max(size[0], round(width * scale)), max(size[1], round(height * scale)))
-        left, top = (large[0] - size[0]) // 2, (large[1] - size[1]) // 2
-        scaled = cv2.resize(picture, large, interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(scaled[top : top + size[1], left : left + size[0]])
-    transform = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    enlarged = cv2.warpAffine(picture, transform, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(enlarged, np.uint8)

@@ -124,17 +124,17 @@ def _box(outline: Corners, margin: float, pixels: Pixels) -> Box:
 def _soft_mask(outline: Corners, shape: tuple[int, ...], soft: float) -> Pixels:
     """255 in the outline, fading to 0 over about ``soft`` pixels around it: uint8 of ``shape``.
 
-    Made at a quarter of the size, which is enough for a soft edge. The outline is widened by more than the blur takes
-    off.
+    Made at a quarter of the size, which is enough for a soft edge. The outline is widened by more than the blur and the
+    enlarging take off.
     """
     quarter = (max(1, shape[0] // 4), max(1, shape[1] // 4))
     scale = np.array([quarter[1] / shape[1], quarter[0] / shape[0]])
     radius = max(1, round(soft * float(scale.max()) / 2))
     mask = np.zeros(quarter, np.uint8)
     corners = np.asarray(np.round(((outline + 0.5) * scale - 0.5) * 16), np.int32)
-    cv2.fillConvexPoly(mask, corners, 255, lineType=cv2.LINE_8, shift=4)
-    wide = 2 * (radius + 1) + 1
-    widened = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide)))
+    cv2.fillConvexPoly(mask, corners, (255,), lineType=cv2.LINE_8, shift=4)
+    wide = 2 * (radius + 2) + 1
+    widened = cv2.dilate(mask, np.ones((wide, wide), np.uint8))
     soft_mask = cv2.blur(widened, (2 * radius + 1, 2 * radius + 1))
     return np.asarray(cv2.resize(soft_mask, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
 

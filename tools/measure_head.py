@@ -41,7 +41,7 @@ def tracked(video: Path, most: int) -> Points:
         there, pixels = reader.read()
         if not there:
             break
-        face = tracker.track(Frame(frame_id, frame_id * 33_000_000, pixels))
+        face = tracker.track(Frame(frame_id, frame_id * 33_000_000, np.asarray(pixels, np.uint8)))
         if face is not None:
             found.append(face.landmarks * Y_UP)
     return np.array(found)
