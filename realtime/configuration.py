@@ -113,7 +113,8 @@ def edit(text: str) -> tuple[str, float]:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file. Raises UsageError when it cannot be read, with the line where it breaks."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return document
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; give the path of a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -160,7 +161,9 @@ def edits() -> dict[str, str]:
 
 
 def _bundled() -> dict[str, Any]:
-    return tomllib.loads(resources.files("realtime").joinpath("styles.toml").read_text(encoding="utf-8"))
+    text = resources.files("realtime").joinpath("styles.toml").read_text(encoding="utf-8")
+    document: dict[str, Any] = tomllib.loads(text)
+    return document
 
 
 def _styles(document: Mapping[str, Any], origin: str) -> dict[str, Style]:

@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -234,7 +233,6 @@ def unknown(what: str, got: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"unknown {what} {got!r}; {guess}: {', '.join(names) or 'none'}")
 
 
-@cache
 def kinds(section: type[Any]) -> Mapping[str, Any]:
     """The type of every field of a section."""
     return get_type_hints(section)

@@ -73,7 +73,7 @@ class _Ring:
         """Up to ``many`` of the last values, oldest first."""
         size = len(self._values)
         held = min(self._count, size if many is None else many)
-        return self._values[np.arange(self._count - held, self._count) % size]
+        return self._values.take(np.arange(self._count - held, self._count) % size)
 
 
 class Statistics:
