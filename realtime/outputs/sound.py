@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.packet import Packet
 
 COPIED = {
@@ -38,7 +39,7 @@ class SoundTrack:
         self._track = source.streams.audio[0]
         self._start_s = start_s
         self._target = target
-        name = self._track.codec_context.name
+        name = self._track.codec_context.codec.canonical_name
         if self._can_copy(name):
             self.description = f"with the source's sound ({name}, copied)"
             self._stream = target.add_stream_from_template(self._track)
@@ -83,13 +84,25 @@ class SoundTrack:
 
     def _encoded(self) -> Iterator[Packet[Any]]:
         """The source's sound from the first picture on, encoded; the encoder's run-in is left out."""
+        layout, rate = self._stream.layout, self._stream.rate
+        planar = av.AudioResampler(format="fltp", layout=layout, rate=rate)
         for frame in self._decoded():
-            if frame.pts is None or frame.time_base is None:
-                continue
-            frame.pts -= round(self._start_s / frame.time_base)
-            if frame.pts >= 0:
-                yield from self._kept(self._stream.encode(frame))
+            for part in planar.resample(frame):
+                if (kept := self._from_first_picture(part)) is not None:
+                    yield from self._kept(self._stream.encode(kept))
         yield from self._kept(self._stream.encode(None))
+
+    def _from_first_picture(self, part: av.AudioFrame) -> av.AudioFrame | None:
+        """What of a float frame is not before the first picture, with its time moved; None when nothing is."""
+        if part.pts is None or part.time_base is None:
+            return None
+        first = round((Fraction(part.pts) * part.time_base - self._start_s) * part.sample_rate)
+        if first + part.samples <= 0:
+            return None
+        samples = np.ascontiguousarray(part.to_ndarray()[:, max(0, -first) :])
+        kept = av.AudioFrame.from_ndarray(samples, format="fltp", layout=part.layout.name)
+        kept.sample_rate, kept.time_base, kept.pts = part.sample_rate, Fraction(1, part.sample_rate), max(0, first)
+        return kept
 
     def _kept(self, packets: list[Packet[Any]]) -> list[Packet[Any]]:
         return [packet for packet in packets if packet.pts is not None and packet.pts >= 0]

@@ -23,6 +23,7 @@ import av
 from realtime.errors import OutputError
 from realtime.frames import Picture
 from realtime.outputs.base import checked_pixels, even_pixels, even_size
+from realtime.outputs.fragments import WRITE_ERRORS, cut_torn_end, defragment
 from realtime.outputs.sound import SoundTrack, open_sound
 from realtime.settings import OutputSettings
 
@@ -35,11 +36,10 @@ FRAGMENTED = {
     "flush_packets": "1",
     "max_interleave_delta": "1000000",
 }
-INDEX_IN_FRONT = {"movflags": "faststart"}
 MATROSKA = {"flush_packets": "1", "cluster_time_limit": "500", "max_interleave_delta": "1000000"}
 BT709 = 1
 LIMITED_RANGE = 1
-WRITE_ERRORS = (av.error.FFmpegError, OSError)
+ACCURATE = 2 | 0x40000  # swscale's bilinear with accurate rounding: without it greys turn slightly yellow
 
 
 class VideoFile:
@@ -87,7 +87,9 @@ class VideoFile:
         if self._failure is not None or self._container is None:
             raise OutputError(self._failure or f"{self._path} is closed; nothing more can be recorded")
         frame = av.VideoFrame.from_ndarray(even_pixels(pixels), format="bgr24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame = frame.reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation=ACCURATE
+        )
         frame.pts, frame.time_base = self._next_pts(picture.captured_ns), TIME_BASE
         try:
             if self._sound is not None:
@@ -151,6 +153,7 @@ class VideoFile:
         reason = "the disk is full" if getattr(error, "errno", None) == errno.ENOSPC else _reason(error)
         self._failure = f"{self._path} cannot be written: {reason}"
         if self._recorded_s is not None:
+            self._mend()
             self._failure += f"; about {self._recorded_s:.1f} s were saved and can be played"
         elif os.path.isfile(self._path) and not self._path.stat().st_size:
             self._path.unlink()
@@ -161,6 +164,12 @@ class VideoFile:
         if self._sound is not None:
             self._sound.close()
 
+    def _mend(self) -> None:
+        """Leave only whole fragments after a failure."""
+        if self._format != "matroska" and os.path.isfile(self._path):
+            with contextlib.suppress(OSError):
+                cut_torn_end(self._path)
+
     def _finish(self) -> None:
         """Make a closed file a regular one; remove it when nothing was recorded."""
         if not os.path.isfile(self._path):
@@ -168,7 +177,7 @@ class VideoFile:
         if self._recorded_s is None:
             self._path.unlink()
         elif self._format != "matroska":
-            _defragment(self._path.resolve(), self._format)
+            defragment(self._path.resolve(), self._format)
 
 
 def _check_place(path: Path, source_path: Path | None) -> None:
@@ -196,25 +205,6 @@ def _same_file(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:  # one of them does not exist
         return False
-
-
-def _defragment(path: Path, container_format: str) -> None:
-    """Replace a fragmented file by a regular one with the same packets and its index in front; on failure leave it."""
-    whole = path.with_name(f".{path.stem}.finishing{path.suffix}")
-    try:
-        with (
-            av.open(f"file:{path}", mode="r") as source,
-            av.open(f"file:{whole}", mode="w", format=container_format, container_options=INDEX_IN_FRONT) as target,
-        ):
-            streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
-            for packet in source.demux():
-                if packet.dts is not None:
-                    packet.stream = streams[packet.stream.index]
-                    target.mux(packet)
-        os.replace(whole, path)
-    except WRITE_ERRORS:
-        with contextlib.suppress(OSError):
-            whole.unlink()
 
 
 def _reason(error: BaseException) -> str:
