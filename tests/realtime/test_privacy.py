@@ -1,9 +1,9 @@
 """No pixel of the person's face leaves: every mode, every state, every way to hold, on real faces.
 
-Two proofs. *Independence*: when every pixel of the head is replaced by noise, the output stays the same to the last bit, so
-nothing of the head can be in it. *Detail*: where colours may pass (blurred backdrops, colour match), the fine detail of the
-source, block by block, has no part in the output: the regression of the output's high-pass blocks on the source's is near 0
-(it is 1 for the raw picture), and FaceMesh finds no face.
+Two proofs. *Independence*: when every pixel of the head is replaced by noise, the output stays the same to the last
+bit, so nothing of the head can be in it. *Detail*: where colours may pass (blurred backdrops, colour match), the fine
+detail of the source, block by block, has no part in the output: the regression of the output's high-pass blocks on the
+source's is near 0 (it is 1 for the raw picture), and FaceMesh finds no face.
 
 The portrait is the hardest one: clear everywhere, so that all that lies beneath it is seen.
 """
