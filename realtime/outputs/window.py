@@ -51,7 +51,7 @@ class WindowOutput:
                 self.wants_stop = True
                 return
             if not self._shown:
-                cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+                cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
                 cv2.resizeWindow(TITLE, *self._size)
                 self._shown = True
             cv2.imshow(TITLE, pixels)
