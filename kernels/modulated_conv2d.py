@@ -5,6 +5,9 @@
 
 Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 2.2, equations 1 to 3
 (equation 2 is the standard deviation that equation 3 divides by).
+
+In float16 weights and styles are divided by their largest magnitude first where demodulation takes that out again, so
+that the products do not overflow.
 """
 
 from __future__ import annotations
@@ -44,23 +47,15 @@ def modulated_conv2d(
     weight: [O, I, k, k], used as given (no gain).
     styles: [N, I].
     noise: [N or 1, 1, H', W'], already multiplied by its strength, or None.
-    up, down: resampling factor; at most one of them above 1.
-    padding: zeros on every side, relative to the upsampled picture.
+    up, down, padding: resampling factors, one of them 1; zeros on every side of the upsampled picture.
     resample_filter: FIR filter [h, w] or [n] of sum 1, see ``kernels.upfirdn2d.setup_filter``; None for none.
     demodulate: whether step 2 is done.
-    flip_weight: true correlates (what a plain conv2d does), false convolves (the kernel mirrored), as upsampling
-        layers of StyleGAN2 do.
+    flip_weight: true correlates, as conv2d does; false convolves, as upsampling layers of StyleGAN2 do.
 
-    In float16 weights and styles are divided by their largest magnitude first where step 2 takes that out again,
-    so that the products do not overflow.
-
-    Returns [N, O, H', W'] in x's dtype. Raises ValueError for shapes that do not fit, ImplementationUnavailable for an
-    implementation that cannot run.
+    Returns [N, O, H', W'] in x's dtype. Raises ValueError for shapes that do not fit, ImplementationUnavailable.
     """
     if x.ndim != 4 or weight.ndim != 4 or weight.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"x {list(x.shape)} and weight {list(weight.shape)} do not fit; wanted [N, I, H, W], [O, I, k, k]"
-        )
+        raise ValueError(f"x {list(x.shape)}, weight {list(weight.shape)}; wanted [N, I, H, W], [O, I, k, k]")
     if styles.shape != x.shape[:2]:
         raise ValueError(f"styles have shape {list(styles.shape)}; wanted [N, I] = {list(x.shape[:2])}")
     if min(up, down) != 1:

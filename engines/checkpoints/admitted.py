@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.checkpoints.errors import CheckpointError
-from engines.checkpoints.pickle_data import Builder, Global, Record, plain_key, plain_set
+from engines.checkpoints.pickle_data import Builder
 from engines.checkpoints.tensors import (
     STORAGE_TYPES,
     TORCH_TYPES,
@@ -21,6 +21,7 @@ from engines.checkpoints.tensors import (
     numpy_scalar,
     tensor,
 )
+from engines.checkpoints.values import Global, Record, plain_key, plain_set
 
 Arguments = tuple[Any, ...]
 
@@ -144,6 +145,13 @@ def set_of(arguments: Arguments) -> set[Any]:
     return plain_set(arguments[0]) if arguments else set()
 
 
+def no_bytes(arguments: Arguments) -> bytes:
+    """Empty bytes, which protocol 2 writes as a call."""
+    if arguments:
+        raise CheckpointError("the file makes bytes in a way that checkpoints do not need; refused")
+    return b""
+
+
 def list_of(arguments: Arguments) -> list[Any]:
     """A list from nothing or a sequence."""
     return list(arguments[0]) if arguments else []
@@ -163,11 +171,6 @@ def scalar(arguments: Arguments) -> Any:
 PLAIN: dict[str, Builder | None] = {
     "collections.OrderedDict": mapping,
     "collections.defaultdict": default_mapping,
-    "builtins.set": set_of,
-    "builtins.frozenset": set_of,
-    "builtins.list": list_of,
-    "builtins.dict": mapping,
-    "__builtin__.set": set_of,
     "argparse.Namespace": record("argparse.Namespace"),
     "pathlib.PosixPath": path_text,
     "pathlib.WindowsPath": path_text,
@@ -182,6 +185,12 @@ PLAIN: dict[str, Builder | None] = {
     "torch_utils.persistence._reconstruct_persistent_obj": persistent_object,
     "dnnlib.tflib.network.Network": record("dnnlib.tflib.network.Network"),
 }
+for _module in ("builtins", "__builtin__"):  # of Python 3 and 2
+    PLAIN[f"{_module}.set"] = set_of
+    PLAIN[f"{_module}.frozenset"] = set_of
+    PLAIN[f"{_module}.list"] = list_of
+    PLAIN[f"{_module}.dict"] = mapping
+    PLAIN[f"{_module}.bytes"] = no_bytes
 for _module in ("numpy.core", "numpy._core"):
     PLAIN[f"{_module}.multiarray._reconstruct"] = numpy_array
     PLAIN[f"{_module}.multiarray.scalar"] = scalar

@@ -15,8 +15,9 @@ from typing import Any
 
 from engines.checkpoints.admitted import builders, storage_type
 from engines.checkpoints.errors import CheckpointError
-from engines.checkpoints.pickle_data import Budget, Record, children, read_pickle
+from engines.checkpoints.pickle_data import read_pickle
 from engines.checkpoints.tensors import Storage
+from engines.checkpoints.values import Budget, Record, children
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001

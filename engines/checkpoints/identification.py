@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from engines.checkpoints import inversion, nvlabs, rosinality, tensorflow_legacy
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.networks import Converted, NamedTensors
-from engines.checkpoints.pickle_data import Record
 from engines.checkpoints.tensors import NumpyArray, Tensor
+from engines.checkpoints.values import Record
 
 ROSINALITY = "rosinality"
 KINDS = {
@@ -34,7 +36,12 @@ def convert(root: Any, kind: str = "auto") -> Converted:
     """
     if kind != "auto" and kind not in KINDS:
         raise CheckpointError(f"unknown kind {kind!r}; wanted auto or one of {', '.join(KINDS)}")
-    converted = _convert(root, kind)
+    with np.errstate(all="ignore"):  # damaged weights are found below
+        converted = _convert(root, kind)
+    for network in converted.networks:
+        for name, array in network.tensors.items():
+            if not np.isfinite(array).all():
+                raise CheckpointError(f"the {network.role}'s {name} is not finite; the weights are damaged")
     if kind not in ("auto", converted.kind):
         raise CheckpointError(f"the file is of kind {converted.kind!r}, not {kind!r}; leave the kind to 'auto'")
     return converted
@@ -47,12 +54,14 @@ def _convert(root: Any, kind: str) -> Converted:
         return tensorflow_legacy.read(root)
     if inversion.matches(root):
         return inversion.read(root, kind)
+    if reason := inversion.refusal(root):  # before its generator would be taken alone
+        raise CheckpointError(f"{reason}; supported kinds: {', '.join(KINDS)}")
     place = generator_place(root)
     if place is not None:
         state, centre = place
         network, notes = rosinality.read_generator(state, centre)
         return Converted(ROSINALITY, (network,), notes)
-    for module in (nvlabs, tensorflow_legacy, inversion):
+    for module in (nvlabs, tensorflow_legacy):
         if reason := module.refusal(root):
             raise CheckpointError(f"{reason}; supported kinds: {', '.join(KINDS)}")
     raise CheckpointError(

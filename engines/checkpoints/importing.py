@@ -26,6 +26,7 @@ from engines.checkpoints.containers import Contents, read_file
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.identification import KINDS, ROSINALITY, convert
 from engines.checkpoints.networks import GENERATOR, Converted
+from engines.stylegan2_config import config_from_tensors
 
 MANIFEST = "model.json"
 CONTACT_SHEET = "contact_sheet.png"
@@ -181,16 +182,16 @@ def _write(
         save_file(network.tensors, target, metadata)
         files.append(InstalledFile(network.role, target.name, target.stat().st_size, file_sha256(target)))
     check, notes = _check(work, converted)
-    widths = [k for k in (2**e for e in range(2, 12)) if f"synthesis.blocks.{k}.conv1.weight" in generator.tensors]
+    config = config_from_tensors({tensor: values.shape for tensor, values in generator.tensors.items()})
     report = ImportReport(
         name=name,
         folder=folder,
         kind=converted.kind,
         description=KINDS[converted.kind],
-        resolution=widths[-1],
-        rows=2 * len(widths),
-        w_dim=generator.tensors["centre"].shape[1],
-        architecture=_architecture(generator.tensors, widths[-1]),
+        resolution=config.resolution,
+        rows=config.rows,
+        w_dim=config.w_dim,
+        architecture=config.architecture,
         parameters=sum(tensor.size for network in converted.networks for tensor in network.tensors.values()),
         files=tuple(files),
         source_name=source_name,
@@ -203,12 +204,6 @@ def _write(
     )
     (work / MANIFEST).write_text(json.dumps(report.manifest_row(), indent=2) + "\n", encoding="utf-8")
     return report
-
-
-def _architecture(tensors: Mapping[str, Any], resolution: int) -> str:
-    if "synthesis.blocks.4.rgb.weight" in tensors:
-        return "skip"
-    return "resnet" if f"synthesis.blocks.{resolution}.skip.weight" in tensors else "orig"
 
 
 def _check(work: Path, converted: Converted) -> tuple[ForwardCheck | None, tuple[str, ...]]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.networks import ENCODER, Converted, Floats, NamedTensors, Network, equalised
-from engines.checkpoints.pickle_data import Record
 from engines.checkpoints.rosinality import centre_rows, is_generator, read_generator
+from engines.checkpoints.values import Record
 
 BATCH_NORM_EPSILON = 1e-5
 PSP, E4E, RESTYLE_PSP, RESTYLE_E4E = "psp", "e4e", "restyle-psp", "restyle-e4e"

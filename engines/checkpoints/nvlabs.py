@@ -14,7 +14,7 @@ import numpy as np
 
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.networks import GENERATOR, Converted, Floats, NamedTensors, Network, resolution_of, scaled
-from engines.checkpoints.pickle_data import Record
+from engines.checkpoints.values import Record
 
 KIND = "nvlabs-stylegan2"
 

@@ -14,78 +14,38 @@ file's size plus a constant, and time is linear.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any
 
 from engines.checkpoints.errors import CheckpointError
+from engines.checkpoints.values import (
+    MAX_INSTRUCTIONS,
+    Budget,
+    Global,
+    Stateful,
+    check_tree,
+    plain_key,
+    plain_set,
+)
 
-MAX_INSTRUCTIONS = 1_000_000
 MAX_NUMBER_BITS = 256
-MAX_KEY_BITS = 63
-MAX_DEPTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Global:
-    """A name that the pickle mentions, never resolved."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """Something built from a pickle that takes its state in a second step."""
-
-    def set_state(self, state: Any) -> None:
-        """Check and take the state."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Record:
-    """An object of a foreign class, kept as data: its class's name, arguments, state and embedded source text."""
-
-    name: str
-    arguments: tuple[Any, ...] = ()
-    state: Any = None
-    source: str | None = None
-
-    def set_state(self, state: Any) -> None:
-        """Keep the state as it is."""
-        self.state = state
 
 
 Builder = Callable[[tuple[Any, ...]], Any]
 
 
-@dataclass(slots=True)
-class Budget:
-    """What is left of the bounds while one file is read.
-
-    instructions: pickle instructions, over all pickles in the file.
-    content_bytes: bytes that nested containers and tensors may cover, so that many small references to one large
-        block cannot multiply.
-    """
-
-    instructions: int = MAX_INSTRUCTIONS
-    content_bytes: int = 0
-
-    def charge_bytes(self, count: int) -> None:
-        """Take ``count`` bytes off; raise when they exceed what is left."""
-        self.content_bytes -= count
-        if self.content_bytes < 0:
-            raise CheckpointError("the file's tensors are together larger than the file; it is damaged or hostile")
-
-
 _MARK = object()
 _TEXT_AND_BYTES = ("FLOAT", "STRING", "UNICODE", "BINSTRING", "BINUNICODE", "BINBYTES")
 _PUSHED_AS_THEY_ARE = frozenset(
-    ["BINFLOAT", *_TEXT_AND_BYTES, *(f"SHORT_{name}" for name in _TEXT_AND_BYTES), "BINUNICODE8", "BINBYTES8"]
+    [
+        "BINFLOAT",
+        *_TEXT_AND_BYTES,
+        *(f"SHORT_{name}" for name in _TEXT_AND_BYTES),
+        "BINUNICODE8",
+        "BINBYTES8",
+        "BYTEARRAY8",
+    ]
 )
 _WHOLE_NUMBERS = frozenset(["INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2"])
 _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
@@ -192,29 +152,23 @@ class _Machine:
     # Marks, memo, end.
 
     def do_mark(self, _: None) -> None:
-        """Push a mark."""
         self.stack.append(_MARK)
 
     def do_pop(self, _: None) -> None:
-        """Drop the topmost value or mark."""
         self.stack.pop()
 
     def do_pop_mark(self, _: None) -> None:
-        """Drop everything above the last mark."""
         self.pop_to_mark()
 
     def do_dup(self, _: None) -> None:
-        """Push the topmost value once more."""
         self.stack.append(self.top_value())
 
     def top_value(self) -> Any:
-        """The topmost value."""
         if self.stack[-1] is _MARK:
             raise ValueError("a mark where a value was wanted")
         return self.stack[-1]
 
     def do_put(self, index: int) -> None:
-        """Remember the topmost value."""
         self.memo[index] = self.top_value()
 
     do_binput = do_long_binput = do_put
@@ -224,13 +178,11 @@ class _Machine:
         self.memo[len(self.memo)] = self.top_value()
 
     def do_get(self, index: int) -> None:
-        """Push a remembered value."""
         self.stack.append(self.memo[index])
 
     do_binget = do_long_binget = do_get
 
     def do_stop(self, _: None) -> None:
-        """End with the topmost value."""
         self.result = self.pop()
 
     # Containers.
@@ -254,7 +206,6 @@ class _Machine:
         self.stack.append(frozenset(plain_set(self.pop_to_mark())))
 
     def do_append(self, _: None) -> None:
-        """Append one value to the list below it."""
         value = self.pop()
         self.top(list).append(value)
 
@@ -277,7 +228,6 @@ class _Machine:
         self.set_items(self.pop_to_mark())
 
     def set_items(self, items: list[Any]) -> None:
-        """Set alternating keys and values."""
         target = self.top(dict)
         if len(items) % 2:
             raise ValueError("a key without a value")
@@ -298,7 +248,6 @@ class _Machine:
         self.push_global(module, name)
 
     def push_global(self, module: str, name: str) -> None:
-        """Push an admitted name."""
         if f"{module}.{name}" not in self.builders:
             shown = f"{module}.{name}"[:200]
             raise CheckpointError(
@@ -355,54 +304,3 @@ class _Machine:
         if self.persistent is None or not isinstance(reference, tuple):
             raise CheckpointError("the pickle refers to something outside itself; refused")
         self.stack.append(self.persistent(reference))
-
-
-def plain_key(key: Any) -> Any:
-    """A dictionary key or set member of a type whose hashing is cheap and cannot be made to collide."""
-    if key is None or type(key) in (str, bytes, bool, float):
-        return key
-    if type(key) is int and key.bit_length() <= MAX_KEY_BITS:
-        return key
-    raise CheckpointError(f"the file uses a {type(key).__name__} as a dictionary key; wanted text or a number")
-
-
-def plain_set(values: Iterable[Any]) -> set[Any]:
-    """A set of plain keys."""
-    return {plain_key(value) for value in values}
-
-
-def children(value: Any) -> Iterable[Any]:
-    """What a value of a pickle contains directly."""
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, (list, tuple)):
-        return value
-    if isinstance(value, Record):
-        return (value.arguments, value.state)
-    return ()
-
-
-def check_tree(root: Any) -> None:
-    """Raise CheckpointError if a value contains itself or is nested deeper than MAX_DEPTH.
-
-    Depth counts along the longest path, so that later code may walk recursively; every shared part is visited once.
-    """
-    depth_of: dict[int, int] = {}
-    open_ids: set[int] = set()
-    path: list[tuple[Any, list[Any]]] = [(root, list(children(root)))]
-    open_ids.add(id(root))
-    while path:
-        value, left = path[-1]
-        if left:
-            child = left.pop()
-            if id(child) in open_ids:
-                raise CheckpointError("the file holds a value that contains itself; refused")
-            if id(child) not in depth_of and (inner := list(children(child))):
-                path.append((child, inner))
-                open_ids.add(id(child))
-        else:
-            path.pop()
-            open_ids.discard(id(value))
-            depth_of[id(value)] = 1 + max((depth_of.get(id(child), 0) for child in children(value)), default=0)
-            if depth_of[id(value)] > MAX_DEPTH:
-                raise CheckpointError(f"the file's values are nested more than {MAX_DEPTH} deep; refused")

@@ -22,7 +22,7 @@ from engines.checkpoints.networks import (
     resolution_of,
     scaled,
 )
-from engines.checkpoints.pickle_data import Record
+from engines.checkpoints.values import Record
 
 KIND = "tensorflow-stylegan2"
 NETWORK = "dnnlib.tflib.network.Network"

@@ -18,7 +18,8 @@ import torch
 from engines.checkpoints.containers import read_content
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.identification import convert
-from engines.checkpoints.pickle_data import MAX_INSTRUCTIONS, Budget, read_pickle
+from engines.checkpoints.pickle_data import read_pickle
+from engines.checkpoints.values import MAX_INSTRUCTIONS, Budget
 
 CALLS = [
     ("os", "system"),
@@ -48,12 +49,21 @@ CALLS = [
     ("runpy", "run_path"),
     ("webbrowser", "open"),
 ]
+EVENTS = {"exec", "compile", "import", "open", "os.system", "pickle.find_class", "subprocess.Popen"}
 watching = False
 heard: list[str] = []
 
 
 def listen(event: str, _: object) -> None:
-    if watching and event in {"exec", "compile", "import", "open", "os.system", "pickle.find_class", "subprocess.Popen"}:
+    if watching and event in {
+        "exec",
+        "compile",
+        "import",
+        "open",
+        "os.system",
+        "pickle.find_class",
+        "subprocess.Popen",
+    }:
         heard.append(event)
 
 
@@ -163,7 +173,9 @@ def test_storages_nested_in_storages_are_refused():
 def test_one_embedded_storage_cannot_be_multiplied():
     content = blob(torch.zeros(50_000).untyped_storage())
     load = named("torch.storage", "_load_from_bytes") + op("BINPUT") + b"\x00" + op("POP")
-    data = op("BINBYTES") + struct.pack("<I", len(content)) + content + op("TUPLE1") + op("BINPUT") + b"\x01" + op("POP")
+    data = (
+        op("BINBYTES") + struct.pack("<I", len(content)) + content + op("TUPLE1") + op("BINPUT") + b"\x01" + op("POP")
+    )
     call = op("BINGET") + b"\x00" + op("BINGET") + b"\x01" + op("REDUCE") + op("POP")
     refused(program(load, data, call * 10_000, op("NONE")), "together larger than the file")
 
@@ -177,13 +189,19 @@ def test_setting_attributes_is_refused():
 def test_names_may_only_be_called_where_that_makes_sense():
     refused(program(named("torch", "FloatStorage"), op("EMPTY_TUPLE"), op("REDUCE")), "which a checkpoint only names")
     refused(program(text("os.system"), op("EMPTY_TUPLE"), op("REDUCE")), "a call of str with tuple")
+    refused(program(named("builtins", "bytes"), number(2**40), op("TUPLE1"), op("REDUCE")), "makes bytes in a way")
     keywords = op("EMPTY_DICT") + text("a") + op("NONE") + op("SETITEM")
     call = program(named("collections", "OrderedDict"), op("EMPTY_TUPLE"), keywords, op("NEWOBJ_EX"))
     refused(call, "calls a class with keywords")
 
 
 def test_instructions_that_checkpoints_do_not_need_are_refused():
-    for name, argument in (("EXT1", b"\x01"), ("EXT2", b"\x01\x00"), ("EXT4", b"\x01\x00\x00\x00"), ("NEXT_BUFFER", b"")):
+    for name, argument in (
+        ("EXT1", b"\x01"),
+        ("EXT2", b"\x01\x00"),
+        ("EXT4", b"\x01\x00\x00\x00"),
+        ("NEXT_BUFFER", b""),
+    ):
         refused(program(op(name) + argument), f"uses the instruction {name}")
     refused(program(op("PERSID") + b"1\n"), "uses the instruction PERSID")
     refused(program(op("NONE"), op("BINPERSID")), "refers to something outside itself")
@@ -203,20 +221,37 @@ def zip_of(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
     return stream.getvalue()
 
 
+def number(value: int) -> bytes:
+    return op("LONG1") + b"\x09" + value.to_bytes(9, "little", signed=True)
+
+
 def storage(kind: str = "FloatStorage", key: str = "0", size: int = 4) -> bytes:
     number = op("LONG1") + b"\x09" + size.to_bytes(9, "little", signed=True)
     return (
-        op("MARK") + text("storage") + named("torch", kind) + text(key) + text("cpu") + number + op("TUPLE") + op("BINPERSID")
+        op("MARK")
+        + text("storage")
+        + named("torch", kind)
+        + text(key)
+        + text("cpu")
+        + number
+        + op("TUPLE")
+        + op("BINPERSID")
     )
 
 
 def numbers(*values: int) -> bytes:
-    return op("MARK") + b"".join(op("LONG1") + b"\x09" + v.to_bytes(9, "little", signed=True) for v in values) + op("TUPLE")
+    return (
+        op("MARK")
+        + b"".join(op("LONG1") + b"\x09" + v.to_bytes(9, "little", signed=True) for v in values)
+        + op("TUPLE")
+    )
 
 
 def tensor(shape: bytes, strides: bytes, offset: int = 0, block: bytes | None = None) -> bytes:
     start = op("LONG1") + b"\x09" + offset.to_bytes(9, "little", signed=True)
-    arguments = op("MARK") + (block or storage()) + start + shape + strides + op("NEWFALSE") + op("EMPTY_DICT") + op("TUPLE")
+    arguments = (
+        op("MARK") + (block or storage()) + start + shape + strides + op("NEWFALSE") + op("EMPTY_DICT") + op("TUPLE")
+    )
     return program(named("torch._utils", "_rebuild_tensor_v2"), arguments, op("REDUCE"))
 
 
@@ -281,7 +316,6 @@ def test_zip_bombs_are_refused_unopened(compression):
 def test_overlapping_zip_members_cost_nothing():
     content = bytearray(zip_of({"a/data.pkl": program(op("NONE")), **{f"a/data/{k}": b"" for k in range(2000)}}))
     big = zip_of({"x": bytes(1_000_000)})
-    at, shift = 0, len(content)
     content = bytearray(big) + content  # every member of the directory is pointed at the one large member
     at = content.rfind(b"PK\x05\x06")
     directory = int.from_bytes(content[at + 16 : at + 20], "little") + len(big)
@@ -290,13 +324,14 @@ def test_overlapping_zip_members_cost_nothing():
     while content[position : position + 4] == b"PK\x01\x02":
         if int.from_bytes(content[position + 24 : position + 28], "little") == 0:
             content[position + 16 : position + 20] = crc.to_bytes(4, "little")
-            content[position + 20 : position + 24] = content[position + 24 : position + 28] = (1_000_000).to_bytes(4, "little")
+            content[position + 20 : position + 24] = content[position + 24 : position + 28] = (1_000_000).to_bytes(
+                4, "little"
+            )
             content[position + 42 : position + 46] = bytes(4)
         else:
             start = int.from_bytes(content[position + 42 : position + 46], "little") + len(big)
             content[position + 42 : position + 46] = start.to_bytes(4, "little")
         position += 46 + int.from_bytes(content[position + 28 : position + 30], "little")
-    assert shift < len(content)
     tracemalloc.start()
     try:
         assert read_content(bytes(content))[0] is None
@@ -334,7 +369,7 @@ def test_huge_lengths_allocate_nothing():
         op("BYTEARRAY8") + struct.pack("<Q", 2**62),
     ):
         tracemalloc.start()
-        refused(program(data), "the pickle is damaged|uses the instruction BYTEARRAY8")
+        refused(program(data), "the pickle is damaged")
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
         tracemalloc.stop()
     memo = program(op("NONE"), op("LONG_BINPUT") + struct.pack("<I", 2**32 - 1))
@@ -349,15 +384,19 @@ def test_huge_numbers_and_programs_are_refused():
 def test_values_that_contain_themselves_are_refused():
     loop = op("EMPTY_LIST") + op("BINPUT") + b"\x00" + op("BINGET") + b"\x00" + op("APPEND")
     refused(program(loop), "contains itself")
-    inside = op("EMPTY_DICT") + op("BINPUT") + b"\x00" + text("a") + op("BINGET") + b"\x00" + op("TUPLE1") + op("SETITEM")
+    inside = (
+        op("EMPTY_DICT") + op("BINPUT") + b"\x00" + text("a") + op("BINGET") + b"\x00" + op("TUPLE1") + op("SETITEM")
+    )
     refused(program(inside), "contains itself")
     namespace = named("argparse", "Namespace") + op("EMPTY_TUPLE") + op("REDUCE") + op("BINPUT") + b"\x00"
-    refused(program(namespace, op("EMPTY_DICT"), text("a"), op("BINGET") + b"\x00", op("SETITEM"), op("BUILD")), "itself")
+    refused(
+        program(namespace, op("EMPTY_DICT"), text("a"), op("BINGET") + b"\x00", op("SETITEM"), op("BUILD")), "itself"
+    )
 
 
 def test_deep_nesting_and_doubling_are_harmless():
-    refused(program(op("EMPTY_LIST") * 100_000, op("APPEND") * 99_999), "nested more than 64 deep")
-    refused(program(op("EMPTY_TUPLE"), op("TUPLE1") * 500_000), "nested more than 64 deep")
+    refused(program(op("EMPTY_LIST") * 20_000, op("APPEND") * 19_999), "nested more than 64 deep")
+    refused(program(op("EMPTY_TUPLE"), op("TUPLE1") * 50_000), "nested more than 64 deep")
     double = op("DUP") + op("TUPLE2")
     value, _ = read_content(program(op("EMPTY_TUPLE"), double * 60))  # 2^60 leaves, 60 tuples
     with pytest.raises(CheckpointError, match="not a network that is known here"):
@@ -366,8 +405,8 @@ def test_deep_nesting_and_doubling_are_harmless():
 
 def test_keys_that_could_be_made_to_collide_are_refused():
     refused(program(op("EMPTY_DICT"), op("EMPTY_TUPLE"), op("NONE"), op("SETITEM")), "uses a tuple as a dictionary key")
-    number = op("LONG1") + b"\x10" + b"\x7f" * 16
-    refused(program(op("EMPTY_SET"), op("MARK"), number, op("ADDITEMS")), "uses a int as a dictionary key")
+    large = op("LONG1") + b"\x10" + b"\x7f" * 16
+    refused(program(op("EMPTY_SET"), op("MARK"), large, op("ADDITEMS")), "uses a int as a dictionary key")
 
 
 @pytest.mark.parametrize("array", [np.array([object()]), np.array(["a"]), np.array([(1, 2)], "i4,i4"), np.array([1j])])
@@ -407,9 +446,9 @@ def test_truncated_files_are_refused(golden, case):
 
 def test_memory_stays_within_a_multiple_of_the_file():
     attacks = [
-        program(op("EMPTY_DICT") * 300_000),
-        program(op("NONE"), (op("MEMOIZE") + op("DUP")) * 150_000),
-        program(op("MARK") * 300_000),
+        program(op("EMPTY_DICT") * 60_000),
+        program(op("NONE"), (op("MEMOIZE") + op("DUP")) * 30_000),
+        program(op("MARK") * 60_000),
         program(text("x" * 1000) * 1000),
         program(op("EMPTY_LIST"), (op("DUP") + op("APPEND")) * 1000),
     ]
@@ -432,9 +471,13 @@ def test_reading_real_files_runs_nothing(golden, silence):
     assert heard == []
 
 
-def test_a_pickle_without_admitted_names_holds_plain_values_only():
-    value = {"a": [1, 2.5, "b", b"c", None, True, (1, 2)], 3: {"x"}}
-    for protocol in range(6):
-        assert read_pickle(io.BytesIO(pickle.dumps(value, protocol)), {"builtins.set": None}, Budget()) == value if (
-            protocol > 3
-        ) else True
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_values_are_read_in_every_protocol(protocol):
+    value = {"a": [1, 2.5, "b", None, True, (1, 2), -(2**40)], 3: [{}, (), "ü", "x" * 300]}
+    assert read_pickle(io.BytesIO(pickle.dumps(value, protocol)), {}, Budget()) == value
+
+
+def test_sets_and_bytes_are_read_in_every_protocol():
+    value = [{"x", 1}, frozenset([2]), b"raw", b"", OrderedDict(a=1)]
+    for protocol in range(2, 6):
+        assert read_content(pickle.dumps(value, protocol))[0] == [{"x", 1}, {2}, b"raw", b"", {"a": 1}]
