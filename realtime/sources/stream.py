@@ -85,6 +85,10 @@ class StreamDevice:
 
 def open_stream(url: str, settings: CaptureSettings, clock: Clock) -> LiveSource:
     """The stream at ``url``. Raises SourceError when it cannot be opened within ``settings.open_timeout_ms``."""
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise SourceError(f"{url} is no address ({error}); wanted one such as rtsp://host:554/path") from None
     return LiveSource(lambda: StreamDevice(url, settings, clock), settings)
 
 
@@ -105,5 +109,11 @@ def _opened(url: str, shown: str, settings: CaptureSettings) -> av.container.Inp
         return av.open(url, mode="r", options=options, timeout=(timeout_s, timeout_s), metadata_errors="replace")
     except av.error.ExitError:
         raise SourceError(f"{shown} did not answer within {timeout_s:g} s; check the address and the network") from None
+    except av.error.ProtocolNotFoundError:
+        scheme = urlsplit(url).scheme
+        raise SourceError(
+            f"{shown} cannot be opened: the FFmpeg inside the installed PyAV was built without {scheme}; "
+            f"send the stream as rtsp, rtmp, http or udp, or build PyAV against an FFmpeg with {scheme}"
+        ) from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise SourceError(f"{shown} cannot be opened ({reason_of(error)}); check the address and the network") from None

@@ -384,6 +384,16 @@ def test_stream_that_cannot_be_opened(server: Server) -> None:
         open_source(server.url, QUICK, SystemClock())
 
 
+def test_kind_of_stream_that_this_ffmpeg_lacks() -> None:
+    with pytest.raises(SourceError, match="built without srt; send the stream as rtsp|did not answer|cannot be opened"):
+        open_source("srt://127.0.0.1:9", QUICK, SystemClock())
+
+
+def test_address_that_is_none() -> None:
+    with pytest.raises(SourceError, match=r"is no address \(Invalid IPv6 URL\); wanted one such as rtsp://"):
+        open_source("http://[::1", QUICK, SystemClock())
+
+
 def test_stream_that_never_answers(server: Server) -> None:
     server.stalls = True
     with pytest.raises(SourceError, match=r"did not answer within 0.3 s; check the address"):
