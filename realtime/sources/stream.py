@@ -1,8 +1,8 @@
 """Streams from the network: ``rtsp://``, ``http://``, ``https://``, ``srt://`` and their like, through FFmpeg.
 
-A stream without an end (a camera, a broadcast) is opened again when it breaks off. What FFmpeg buffers while it looks at
-the beginning causes no delay: it is decoded at once, and the newest picture wins. A clip of known length is played at
-its own speed instead, and ends where it ends.
+A stream without an end (a camera, a broadcast) is opened again when it breaks off. What FFmpeg buffers while it looks
+at the beginning causes no delay: it is decoded at once, and the newest picture wins. A clip of known length is played
+at its own speed instead, and ends where it ends.
 """
 
 from __future__ import annotations
