@@ -13,15 +13,22 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from realtime.clock import SystemClock
 from realtime.errors import AvatarLiveError
+from realtime.frames import Latent
 from realtime.settings import OutputSettings
 
+if TYPE_CHECKING:
+    from engines.bundled import BundledModel
+
 SECONDS = 20  # how long a foreign tool may take to answer
+DRAWINGS = 9  # portraits that are drawn to time a runtime
 
 State = Literal["good", "missing", "broken"]
 MARKS: dict[State, tuple[str, str]] = {"good": ("ok", "green"), "missing": ("--", "yellow"), "broken": ("!!", "red")}
@@ -125,6 +132,50 @@ def _gpu() -> Iterable[Finding]:
             yield Finding("missing", f"{module} is not installed", "pip install 'avatar-live[cuda]'")
 
 
+def _models() -> Iterable[Finding]:
+    from engines import bundled
+
+    for name, row in bundled.manifest().items():
+        try:
+            bundled.verify(row)
+        except AvatarLiveError as error:
+            yield Finding("broken", str(error))
+        else:
+            size = f"{row['bytes'] / 1e6:.1f} MB"
+            yield Finding("good", f"{name}: {row['file']}, {size}, SHA-256 {row['sha256'][:12]}...")
+
+
+def _runtimes() -> Iterable[Finding]:
+    from engines.bundled import MODELS, load
+
+    for name in MODELS:
+        for device in ("cpu", "cuda"):
+            try:
+                model = load(name, device)
+            except AvatarLiveError as error:
+                yield Finding("missing" if device == "cuda" else "broken", f"{name} on {device}: {error}")
+            else:
+                yield Finding("good", f"{model.describe()}: a portrait in {_milliseconds_a_portrait(model):.1f} ms")
+
+
+def _milliseconds_a_portrait(model: BundledModel) -> float:
+    """The median time in which the model draws a head at rest."""
+    from engines.attributes import ATTRIBUTES
+    from engines.bundled import LAYERS
+    from engines.motion import AT_REST, MOTION
+    from realtime.generating import Generator
+
+    generator, clock = Generator(model), SystemClock()
+    w = model.mapping.infer(np.zeros((1, len(ATTRIBUTES)), np.float32))[0]
+    motion = np.array([AT_REST[name] for name in MOTION], np.float32)
+    latent = Latent(0, 0, np.repeat(w, LAYERS, axis=0), motion, np.eye(2, 3), True)
+    times_ns = [clock.now_ns()]
+    for _ in range(DRAWINGS):
+        generator.generate(latent)
+        times_ns.append(clock.now_ns())
+    return float(np.median(np.diff(times_ns))) * 1e-6
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
@@ -137,4 +188,6 @@ EXAMINATIONS: dict[str, Callable[[], Iterable[Finding]]] = {
     "cameras": _cameras,
     "virtual cameras": _virtual_cameras,
     "GPU": _gpu,
+    "models": _models,
+    "runtimes": _runtimes,
 }

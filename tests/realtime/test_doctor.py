@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from realtime import doctor
+from realtime.doctor import Finding, examine
+from realtime.errors import ModelError
+
+
+def examined() -> tuple[bool, str]:
+    text = StringIO()
+    sound = examine(Console(file=text, width=200))
+    return sound, text.getvalue()
+
+
+def only(monkeypatch: pytest.MonkeyPatch, look: object) -> None:
+    monkeypatch.setattr(doctor, "EXAMINATIONS", {"something": look})
+
+
+def test_everything_is_looked_at_and_a_fresh_installation_is_sound() -> None:
+    sound, text = examined()
+    for title in ("program", "cameras", "virtual cameras", "GPU", "models", "runtimes"):
+        assert f"\n{title}\n" in f"\n{text}"
+    assert sound, text
+    assert "a portrait in" in text
+    assert "SHA-256" in text
+    assert "toon on cuda: " in text, "a runtime that is refused says why"
+
+
+def test_what_is_missing_is_no_fault_and_what_is_broken_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, lambda: [Finding("missing", "no camera", "plug one in")])
+    assert examined() == (True, "something\n  --  no camera\n        plug one in\n")
+    only(monkeypatch, lambda: [Finding("broken", "a camera that is busy")])
+    assert examined() == (False, "something\n  !!  a camera that is busy\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ModelError("the model is damaged; install again"), "  !!  the model is damaged; install again\n"),
+        (OSError("odd"), "  !!  cannot be examined: OSError: odd\n        please report this\n"),
+    ],
+)
+def test_an_examination_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch, error: Exception, text: str) -> None:
+    def look() -> Iterable[Finding]:
+        yield Finding("good", "so far")
+        raise error
+
+    only(monkeypatch, look)
+    assert examined() == (False, "something\n  ok  so far\n" + text)
+
+
+def nvidia_smi(folder: Path, script: str) -> None:
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "nvidia-smi").chmod(0o755)
+
+
+def test_a_gpu_without_its_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvidia_smi(tmp_path, "echo 'NVIDIA RTX, 580.1, 8192 MiB'")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(doctor, "_version", lambda package: None)
+    found = list(doctor._gpu())
+    assert found[0] == Finding("good", "NVIDIA RTX, 580.1, 8192 MiB")
+    assert found[1] == Finding("missing", "torch is not installed", "pip install 'avatar-live[cuda]'")
+    assert len(found) == 4
+
+
+def test_a_driver_that_does_not_work_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvidia_smi(tmp_path, "echo 'Driver/library version mismatch' >&2; exit 9")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (found,) = doctor._gpu()
+    assert found.state == "broken"
+    assert found.text == "nvidia-smi said: Driver/library version mismatch"
+    assert "driver" in found.advice
+
+
+def test_no_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = doctor._gpu()
+    assert found == Finding("missing", "no NVIDIA driver (no nvidia-smi); the CPU does the work")
