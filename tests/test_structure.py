@@ -27,7 +27,7 @@ ALLOWED = {
 STAGES = {
     "alignment", "capture", "compositing", "editing", "encoding", "generating", "outputs", "smoothing", "tracking",
 }  # fmt: skip
-WHO_NAMES_STAGES = {"realtime/pipeline.py", "realtime/cli.py", "realtime/doctor.py"}
+WHO_NAMES_STAGES = {"realtime/pipeline.py", "realtime/session.py", "realtime/doctor.py"}
 
 LINES, FUNCTION_LINES = 300, 40
 LONG_FILES: dict[str, str] = {}
