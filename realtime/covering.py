@@ -22,6 +22,7 @@ from realtime.frames import Floats, Pixels
 BLOCKS = 6  # along the longer side of a picture blurred beyond recognition
 BACKDROP_BLOCKS = 48  # of a backdrop from which the head has already been taken
 
+_BODY = 0.03  # how much the person's own body counts among the colours that are carried into the head
 _CELLS = 32  # the covered region's surroundings are looked at in so many cells each way
 _FOREHEAD, _CHIN = 10, 152
 # How far the head reaches beyond the mesh, in face heights: the mesh ends at hairline, jaw and in front of the ears.
@@ -61,7 +62,9 @@ def cover_head(pixels: Pixels, landmarks: Floats) -> None:
         return
     part = pixels[top:bottom, left:right]
     mask = _soft_mask(outline - [left, top], part.shape[:2], _SOFT * size)
-    fill = cv2.resize(_surroundings(part, mask), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    middle = (landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2 - top
+    around = _surroundings(part, mask, float(middle))
+    fill = cv2.resize(around, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
     x, y, width, height = cv2.boundingRect(mask)
     inner = np.s_[y : y + height, x : x + width]
     alpha = mask[inner]
@@ -139,11 +142,15 @@ def _soft_mask(outline: Corners, shape: tuple[int, ...], soft: float) -> Pixels:
     return np.asarray(cv2.resize(soft_mask, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _surroundings(part: Pixels, mask: Pixels) -> Pixels:
-    """The colours around the masked region, carried into it: uint8 [n, n, 3]; no cell that the mask touches counts."""
+def _surroundings(part: Pixels, mask: Pixels, middle: float) -> Pixels:
+    """The colours around the masked region, carried into it: uint8 [n, n, 3]; no cell that the mask touches counts.
+
+    Below the face's ``middle`` there are hair, neck and clothes rather than the room: they count little.
+    """
     cells = (min(_CELLS, part.shape[1]), min(_CELLS, part.shape[0]))
     colours = cv2.resize(_thinned(part), cells, interpolation=cv2.INTER_AREA).astype(np.float32)
     free = (cv2.resize(_thinned(mask), cells, interpolation=cv2.INTER_AREA) == 0).astype(np.float32)
+    free[round(max(middle, 0.0) * cells[1] / part.shape[0]) :] *= _BODY
     if not free.any():  # the head fills all of it: one colour
         return np.full_like(colours, colours.mean(axis=(0, 1)), np.uint8)
     known = np.concatenate([colours, np.ones_like(free)[..., None]], axis=2) * free[..., None]
