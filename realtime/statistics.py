@@ -43,8 +43,9 @@ class Spread:
 class Snapshot:
     """The figures at one moment.
 
-    frames_without_face: of ``frames_in`` those in which no face was found.
-    rate_fps: pictures sent a second, lately. latency_ms: capture to send. stages_ms: by stage, in the frame's order.
+    seconds: since the first frame. frames_without_face: of ``frames_in`` those in which no face was found.
+    rate_fps: pictures sent a second, lately. first_picture_s: from the start of the program until it was sent.
+    latency_ms: capture to send. stages_ms: by stage, in the frame's order.
     """
 
     seconds: float
@@ -87,6 +88,7 @@ class Statistics:
         self._memory = memory
         self._lock = threading.Lock()
         self._start_ns = clock.now_ns()
+        self._first_in_ns: int | None = None
         self._first_sent_ns: int | None = None
         self._counts = {"in": 0, "out": 0, "dropped": 0, "without_face": 0}
         self._latency = _Ring(memory)
@@ -95,6 +97,8 @@ class Statistics:
 
     def frame_in(self) -> None:
         """A frame was captured."""
+        if self._first_in_ns is None:
+            self._first_in_ns = self._clock.now_ns()
         self._add("in")
 
     def frame_dropped(self) -> None:
@@ -137,10 +141,10 @@ class Statistics:
             now_ns, counts, sent = self._clock.now_ns(), dict(self._counts), self._sent.last()
             latency = self._latency.last()
             stages = {name: ring.last() for name, ring in self._stages.items()}
-            first_ns = self._first_sent_ns
+            first_ns, since_ns = self._first_sent_ns, self._first_in_ns
         span_ns = int(sent[-1] - sent[0]) if len(sent) > 1 else 0
         return Snapshot(
-            seconds=(now_ns - self._start_ns) * 1e-9,
+            seconds=0.0 if since_ns is None else (now_ns - since_ns) * 1e-9,
             frames_in=counts["in"],
             frames_out=counts["out"],
             frames_dropped=counts["dropped"],
