@@ -53,6 +53,7 @@ class Compositor:
 
     def __init__(self, settings: CompositingSettings, size: Size | None = None) -> None:
         self._settings = settings
+        self._alone = replace(settings, compare=False)
         self._size = size
         self._background = Background(settings.background)
         self._holding = Holding(settings.on_lost, settings.hold_ms)
@@ -140,7 +141,7 @@ class Compositor:
         return self._background.plain(size) if self._settings.mode == "crop" else self._background.picture(size)
 
     def _own_size(self) -> Size:
-        return output_size(self._size or (1280, 720), replace(self._settings, compare=False))
+        return output_size(self._size or (1280, 720), self._alone)
 
     def _see(self, frame: Frame) -> None:
         if self._size is None:
