@@ -17,7 +17,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from realtime.clock import Clock
 from realtime.frames import Frame, Picture
 from realtime.settings import PipelineSettings, Settings
 from realtime.slot import LatestSlot, SlotClosed
+from realtime.sources.base import Stalled
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ JOIN_S = 2.0
 CARD_BGR = (64, 52, 46)
 
 Timed = tuple[Frame, int]  # a frame and the clock's time at its capture
-Sendable = tuple[Picture, int | None]  # a picture and its frame's time of capture; None for a holding picture
+Sendable = tuple[Picture, int | None]  # a picture and its frame's such time; None for a holding picture
 Observer = Callable[[Frame, Picture], None]
 
 
@@ -113,6 +114,7 @@ class Pipeline:
         self._frames: LatestSlot[Timed] = LatestSlot(self.every)
         self._pictures: LatestSlot[Sendable] = LatestSlot(self.every)
         self._stopping = False
+        self._trouble = ""
         self._errors: list[BaseException] = []
         self._last: Picture | None = None
 
@@ -126,8 +128,8 @@ class Pipeline:
         Raises the first error, after every output got its holding picture and was closed.
         """
         threads = [
-            threading.Thread(target=self._capture, name="capture", daemon=True),
-            threading.Thread(target=self._work, name="work", daemon=True),
+            threading.Thread(target=self._run_thread, args=args, name=args[0].__name__, daemon=True)
+            for args in ((self._capture, [self._frames]), (self._work, [self._frames, self._pictures]))
         ]
         for thread in threads:
             thread.start()
@@ -140,26 +142,29 @@ class Pipeline:
         if self._errors:
             raise self._errors[0]
 
-    def _capture(self) -> None:
-        """The capture thread: source to slot."""
+    def _run_thread(self, body: Callable[[], None], slots: Sequence[LatestSlot[Any]]) -> None:
+        """Run a thread's body; when it ends, or dies, close the slots that it takes from and puts into."""
         error: BaseException | None = None
         try:
-            self._read_all()
+            body()
         except SlotClosed:
             pass
         except Exception as caught:
             error = caught
         finally:
-            self._frames.close(error)
+            for slot in slots:
+                slot.close(error)
 
-    def _read_all(self) -> None:
+    def _capture(self) -> None:
+        """The capture thread: source to slot."""
         start_ns = self._clock.now_ns()
         first_ns: int | None = None
         while not self._stopping:
             frame = self._source.read()
             if frame is None:
                 return
-            if not isinstance(frame, Frame):  # a live source without a new picture; the work thread notices the pause
+            self._tell_trouble(frame.reason if isinstance(frame, Stalled) else "")
+            if isinstance(frame, Stalled):  # the work thread notices the pause by itself
                 continue
             first_ns = frame.captured_ns if first_ns is None else first_ns
             if 0 < self._settings.duration_s * 1e9 <= frame.captured_ns - first_ns:
@@ -171,20 +176,14 @@ class Pipeline:
             if self._frames.put((frame, captured_ns)) is not None:
                 self._statistics.frame_dropped()
 
+    def _tell_trouble(self, reason: str) -> None:
+        """Say once that the source is in trouble, and once that it is back."""
+        if reason != self._trouble:
+            log.warning("source: %s", reason or "it is back")
+            self._trouble = reason
+
     def _work(self) -> None:
         """The work thread: slot through the stages to slot."""
-        error: BaseException | None = None
-        try:
-            self._draw_all()
-        except SlotClosed:
-            pass
-        except Exception as caught:
-            error = caught
-        finally:
-            self._frames.close()
-            self._pictures.close(error)
-
-    def _draw_all(self) -> None:
         stall_s = self._settings.stall_ms / 1000 if self._source.live else None
         patience_s = stall_s
         while True:

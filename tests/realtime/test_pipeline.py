@@ -13,6 +13,7 @@ from realtime.errors import OutputError, SourceError
 from realtime.frames import Crop, Face, Frame, Latent, Picture, Portrait
 from realtime.pipeline import CARD_BGR, Pipeline, Stages
 from realtime.settings import PipelineSettings
+from realtime.sources.base import Stalled
 from realtime.statistics import Statistics
 
 WIDTH, HEIGHT = 32, 24
@@ -280,16 +281,16 @@ def test_an_output_that_cannot_be_finished_is_reported_and_the_others_are_finish
         rig.run()
 
 
-def test_a_camera_that_stalls_shows_the_holding_picture_until_it_is_back() -> None:
+def test_a_camera_that_stalls_shows_the_holding_picture_until_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     held = threading.Event()
 
     def on_send(count: int) -> None:
         if count == 4:
             held.set()
 
-    def stall() -> object:
+    def stall() -> Stalled:
         held.wait(0.001)  # as a live source waits for its device
-        return "stalled"
+        return Stalled("it is gone; trying again")
 
     def items() -> Iterator[object]:
         yield frame(0)
@@ -307,6 +308,7 @@ def test_a_camera_that_stalls_shows_the_holding_picture_until_it_is_back() -> No
     assert len(output.levels) >= 6
     assert output.pictures[1].captured_ns == 5_000_000_000, "a holding picture is of now"
     assert rig.statistics.snapshot().latency_ms.count == 2, "holding pictures have no latency"
+    assert caplog.messages == ["source: it is gone; trying again", "source: it is back"], "each is told once"
 
 
 def test_stop_finishes_what_was_read() -> None:
