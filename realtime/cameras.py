@@ -113,7 +113,7 @@ def _asked_camera(path: Path, index: int, name: str) -> Camera | None:
         capability = v4l2.capability(handle)
         if capability is None or not capability.captures:
             return None
-        return Camera(index, name, str(path), v4l2.modes(handle), virtual="loopback" in capability.driver)
+        return Camera(index, name, str(path), v4l2.modes(handle), virtual=v4l2.LOOPBACK in capability.driver)
     finally:
         os.close(handle)
 

@@ -34,6 +34,7 @@ CAPTURE_MPLANE = 0x00001000
 HAS_DEVICE_CAPS = 0x80000000
 BUFFER_CAPTURE = 1
 DISCRETE = 1
+LOOPBACK = "loopback"  # part of the name of v4l2loopback's driver
 USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080))
 
 Ioctl = Callable[[int, int, bytearray], int]
@@ -83,6 +84,23 @@ def capability(handle: int, ioctl: Ioctl = fcntl.ioctl) -> Capability | None:
     driver, card, _, _, all_caps, device_caps = CAPABILITY.unpack(buffer)
     caps = device_caps if all_caps & HAS_DEVICE_CAPS else all_caps
     return Capability(_text(driver), _text(card), bool(caps & (CAPTURE | CAPTURE_MPLANE)))
+
+
+def loopbacks() -> list[Path]:
+    """The devices of v4l2loopback: into these a program can send pictures."""
+    found: list[Path] = []
+    for path in device_paths():
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            told = capability(handle)
+            if told is not None and LOOPBACK in told.driver:
+                found.append(path)
+        finally:
+            os.close(handle)
+    return found
 
 
 def modes(handle: int, ioctl: Ioctl = fcntl.ioctl) -> tuple[Mode, ...]:

@@ -79,11 +79,11 @@ class SoundTrack:
             shift = round(self._start_s / packet.time_base)
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
             packet.stream = self._stream
-            if packet.pts >= 0:
+            if self._belongs(packet):
                 yield packet
 
     def _encoded(self) -> Iterator[Packet[Any]]:
-        """The source's sound from the first picture on, encoded; the encoder's run-in is left out."""
+        """The source's sound from the first picture on, encoded."""
         layout, rate = self._stream.layout, self._stream.rate
         planar = av.AudioResampler(format="fltp", layout=layout, rate=rate)
         for frame in self._decoded():
@@ -105,7 +105,19 @@ class SoundTrack:
         return kept
 
     def _kept(self, packets: list[Packet[Any]]) -> list[Packet[Any]]:
-        return [packet for packet in packets if packet.pts is not None and packet.pts >= 0]
+        return [packet for packet in packets if self._belongs(packet)]
+
+    def _belongs(self, packet: Packet[Any]) -> bool:
+        """Whether a packet is heard from the first picture on, or prepares a decoder for the one that is.
+
+        MP4 and MOV leave out what lies before 0 when they are played (by an edit list). Matroska cannot, but holds the
+        time of every packet, so that it may begin with the first whole one.
+        """
+        if packet.pts is None:
+            return False
+        if self._target.format.name == "matroska":
+            return packet.pts >= 0
+        return packet.pts + 2 * (packet.duration or 0) > 0
 
     def _decoded(self) -> Iterator[av.AudioFrame]:
         for packet in _packets(self._source, self._track):

@@ -32,7 +32,7 @@ TIME_BASE = Fraction(1, 90_000)
 PRESET = "superfast"
 KEYFRAME_S = 2
 FRAGMENTED = {
-    "movflags": "frag_keyframe+empty_moov+default_base_moof",
+    "movflags": "frag_keyframe+delay_moov+default_base_moof",
     "frag_duration": "500000",
     "flush_packets": "1",
     "max_interleave_delta": "1000000",

@@ -58,7 +58,7 @@ class VirtualCamera:
                 backend=_backend(settings.camera_backend),
             )
         except RuntimeError as error:
-            raise DeviceError(missing_camera(name, str(error))) from None
+            raise DeviceError(missing_camera(name, str(error), _choices())) from None
         self._open = True
 
     def describe(self) -> str:
@@ -85,11 +85,26 @@ class VirtualCamera:
             self._camera.close()
 
 
-def missing_camera(name: str | None, reason: str, system: str | None = None) -> str:
-    """What to tell when there is no virtual camera: the reason and the exact commands for the operating system."""
+def missing_camera(name: str | None, reason: str, choices: list[str], system: str | None = None) -> str:
+    """What to tell when a virtual camera does not open.
+
+    choices: those that there are, as ``--output`` takes them. With one, the reason and the choices are enough; without
+    any, the exact commands for the operating system follow.
+    """
     wanted = "no virtual camera" if name is None else f"no virtual camera {name!r}"
+    if choices:
+        return f"{wanted}: {_short(reason)}; close the program that uses it, or take one of {', '.join(choices)}"
     commands = INSTALL.get(system or platform.system(), "there is none for this operating system; use --output page")
     return f"{wanted}: {_short(reason)}; {commands}"
+
+
+def _choices() -> list[str]:
+    """The virtual cameras of this system where it can be asked for them."""
+    if platform.system() != "Linux":
+        return []
+    from realtime.v4l2 import loopbacks
+
+    return [f"virtual:{path}" for path in loopbacks()]
 
 
 def _short(reason: str) -> str:

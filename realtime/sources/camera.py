@@ -14,6 +14,7 @@ from realtime.frames import Pixels
 from realtime.settings import CaptureSettings
 from realtime.sources.live import Device, DeviceGone, LiveSource
 
+LOG_ERRORS = 2  # OpenCV would print a warning of its own for every camera that does not open
 FIRST_PICTURE_TRIES = 5  # some cameras fail the first reads after they wake up
 
 
@@ -27,6 +28,7 @@ class CameraDevice:
         if camera.problem is not None:
             raise DeviceError(f"camera {camera.label()} cannot be used: {camera.problem}")
         self._camera, self._clock = camera, clock
+        cv2.setLogLevel(LOG_ERRORS)
         self._capture = cv2.VideoCapture(camera.path or camera.index, backend)
         if not self._capture.isOpened():
             raise DeviceError(f"camera {camera.label()} does not open; if another program uses it, close that")

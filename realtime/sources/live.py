@@ -68,8 +68,7 @@ class LiveSource:
         device = connect()
         self.fps = device.fps
         self.size = capped(device.size, settings)
-        scaled = "" if self.size == device.size else f", scaled down to {self.size[0]}x{self.size[1]}"
-        self._description = device.describe() + scaled
+        self._description = self._described(device)
         self._trouble = ""
         self._frame_id = -1
         self._slot: LatestSlot[tuple[int, Pixels]] = LatestSlot()
@@ -78,8 +77,8 @@ class LiveSource:
         self._thread.start()
 
     def describe(self) -> str:
-        """What is open and what it delivers, and whether it is gone at the moment."""
-        return f"{self._description} ({self._trouble})" if self._trouble else self._description
+        """What is open and what it delivers, or what is the matter at the moment."""
+        return self._trouble or self._description
 
     def read(self) -> Frame | Stalled | None:
         """The newest picture that was not read yet; Stalled when none comes within 0.1 s, None at the end."""
@@ -131,7 +130,13 @@ class LiveSource:
         """The device opened again, however long that takes; None when the source is closed meanwhile."""
         while not self._closing.wait(self._settings.reconnect_ms / 1000):
             try:
-                return self._connect()
+                device = self._connect()
             except (AvatarLiveError, DeviceGone):
                 continue
+            self._description = self._described(device)
+            return device
         return None
+
+    def _described(self, device: Device) -> str:
+        scaled = "" if self.size == device.size else f", scaled to {self.size[0]}x{self.size[1]}"
+        return device.describe() + scaled

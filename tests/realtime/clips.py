@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ def write_clip(
     times_s: Sequence[float] | None = None,
     sound: np.ndarray | None = None,
     sound_codec: str = "aac",
+    sound_start_s: float = 0,
     options: dict[str, str] | None = None,
 ) -> Path:
     """Write ``pictures`` (BGR or BGRA) at ``times_s``, or evenly; ``sound`` is float32 [samples] at 48 kHz."""
@@ -68,7 +70,8 @@ def write_clip(
         container.mux(stream.encode(None))
         if audio is not None:
             frame = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
+            frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
+            frame.pts = round(48000 * sound_start_s)
             container.mux(audio.encode(frame))
             container.mux(audio.encode(None))
     return path
@@ -95,6 +98,7 @@ class Written:
     pictures: list[np.ndarray]
     sound: np.ndarray
     sound_start_s: float
+    rate: int
     duration_s: float
 
     def flash_s(self) -> float:
@@ -103,23 +107,26 @@ class Written:
 
     def click_s(self) -> float:
         """When the sound becomes loud."""
-        return self.sound_start_s + int(np.argmax(np.abs(self.sound) > 0.25)) / 48000
+        return self.sound_start_s + int(np.argmax(np.abs(self.sound) > 0.25)) / self.rate
 
 
-def read_back(path: Path) -> Written:
+def read_back(path: Path, most: int | None = None) -> Written:
+    """The first ``most`` pictures of a file, or all, and its whole sound."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
-        frames = list(container.decode(video))
+        frames = list(itertools.islice(container.decode(video), most))
         duration_s = float((container.duration or 0) / av.time_base)
         size = (video.width, video.height)
-    sound, start_s = np.zeros(0, np.float32), 0.0
+    sound, start_s, rate = np.zeros(0, np.float32), 0.0, 48000
     with av.open(str(path)) as container:
         if container.streams.audio:
             parts = list(container.decode(container.streams.audio[0]))
             sound = np.concatenate([part.to_ndarray()[0].astype(np.float32) for part in parts])
-            start_s = float(parts[0].time)
+            start_s, rate = float(parts[0].time), parts[0].sample_rate
     times = [float(frame.time) for frame in frames]
-    return Written(size, times, [frame.to_ndarray(format="bgr24") for frame in frames], sound, start_s, duration_s)
+    return Written(
+        size, times, [frame.to_ndarray(format="bgr24") for frame in frames], sound, start_s, rate, duration_s
+    )
 
 
 @contextlib.contextmanager

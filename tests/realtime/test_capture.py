@@ -126,7 +126,7 @@ def test_camera_that_vanishes_is_opened_again(tmp_path: Path) -> None:
     for _ in range(30):
         stalled = source.read() if not (isinstance(stalled, Stalled) and stalled.reason) else stalled
     assert isinstance(stalled, Stalled) and "is gone; trying again" in stalled.reason
-    assert "is gone; trying again" in source.describe()
+    assert source.describe() == stalled.reason
     (tmp_path / "unplugged.avi").rename(path)
     frame = take(source, 1, patience=20)[0]  # 2 s
     assert frame.pixels.shape == (48, 64, 3)
@@ -139,6 +139,7 @@ def test_camera_that_comes_back_with_another_path_and_size_is_known_by_its_name(
     source = LiveSource(connector(found[0], QUICK, SystemClock(), lambda: found, cv2.CAP_FFMPEG), QUICK)
     found[:] = [Camera(4, "Other", str(first)), Camera(3, "Cam", str(second))]
     frames = take(source, 4)
+    assert str(second) in source.describe() and "128x48" in source.describe() and "scaled to 64x48" in source.describe()
     assert {frame.pixels.shape for frame in frames} == {(48, 64, 3)}  # the pipeline never sees another size
     assert frames[-1].pixels[:8].max() == 0  # bars
     source.close()
@@ -242,7 +243,7 @@ def test_large_live_pictures_are_scaled_down_and_mirrored() -> None:
     device = Scripted([1], FakeClock(), size=(3840, 2160))
     source = LiveSource(lambda: device, CaptureSettings(mirror=True))
     assert source.size == (1280, 720)
-    assert source.describe() == "a script, scaled down to 1280x720"
+    assert source.describe() == "a script, scaled to 1280x720"
     device.wanted.release()
     assert take(source, 1)[0].pixels.shape == (720, 1280, 3)
     device.wanted.release()

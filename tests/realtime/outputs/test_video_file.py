@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -13,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from realtime.capture import open_source
+from realtime.clock import FakeClock
 from realtime.errors import OutputError
-from realtime.frames import Picture
+from realtime.frames import Frame, Picture
 from realtime.outputs import Output, open_output
-from realtime.settings import OutputSettings
+from realtime.settings import CaptureSettings, OutputSettings
 from tests.realtime.clips import as_nobody, corners, grey, quadrants, read_back, write_clip
 
 SIZE = (64, 48)
@@ -144,6 +147,21 @@ def test_sound_stays_with_the_pictures(
     assert written.click_s() == pytest.approx(written.flash_s(), abs=1 / 30)
 
 
+@pytest.mark.parametrize("sound_codec", ["aac", "pcm_s16le"])
+@pytest.mark.parametrize("name", NAMES)
+def test_sound_that_begins_later(tmp_path: Path, name: str, sound_codec: str) -> None:
+    times_s = [index / 10 for index in range(40)]
+    loud = np.sin(np.arange(48000) * 0.2).astype(np.float32) * 0.8
+    pictures = [grey(*SIZE, 230 if time >= 2.5 else 20) for time in times_s]
+    source = tmp_path / "s.mkv"
+    write_clip(source, pictures, 10, times_s=times_s, sound=loud, sound_codec=sound_codec, sound_start_s=2.5)
+    copied_by_hand(source, tmp_path / name)
+    written = read_back(tmp_path / name)
+    assert written.times_s[0] == 0
+    assert written.flash_s() == pytest.approx(2.5, abs=0.002)
+    assert written.click_s() == pytest.approx(2.5, abs=0.034)
+
+
 def test_sound_ends_with_the_pictures(tmp_path: Path) -> None:
     source = with_flash(tmp_path / "s.mp4", EVEN, 0.1, 0.1, "aac")
     copied_by_hand(source, tmp_path / "a.mp4", most=15)  # the user stops half a second in
@@ -160,6 +178,27 @@ def test_source_without_sound_and_sound_switched_off(tmp_path: Path) -> None:
     record(output, noise(3), [0, 0.1, 0.2])
     output.close()
     assert not len(read_back(tmp_path / "b.mp4").sound)
+
+
+def test_sound_of_a_real_clip(tmp_path: Path) -> None:
+    clip = Path(__file__).parents[4] / "shared/media/clips/d10.mp4"
+    if not clip.exists():
+        pytest.skip(f"needs {clip.name} of ../shared/media/clips")
+    source = open_source(str(clip), CaptureSettings(), FakeClock())
+    output = opened(tmp_path / "a.mp4", source.size, source.fps, clip)
+    for frame in itertools.islice(iter(source.read, None), 20):
+        assert isinstance(frame, Frame)
+        output.send(Picture(frame.frame_id, frame.captured_ns, frame.pixels))
+    output.close()
+    source.close()
+    written, original = read_back(tmp_path / "a.mp4"), read_back(clip, most=20)
+    assert written.times_s == pytest.approx(original.times_s, abs=2e-5)
+    assert abs(written.sound_start_s - original.sound_start_s) < 0.03
+    first = written.sound[4096:12288]  # past the decoder's run-in; copied, so equal to the sample
+    at = round((written.sound_start_s - original.sound_start_s) * written.rate) + 4096
+    assert np.abs(first).max() > 0.1
+    assert np.abs(first - original.sound[at : at + 8192]).max() < 1e-3
+    assert len(written.sound) / written.rate == pytest.approx(20 / source.fps, abs=0.1)
 
 
 # Closing
@@ -220,7 +259,7 @@ import os, signal, sys
 import numpy as np
 from realtime.frames import Picture
 from realtime.outputs import open_output
-from realtime.settings import OutputSettings
+from realtime.settings import CaptureSettings, OutputSettings
 output = open_output(sys.argv[1], (64, 48), 30, OutputSettings(), None)
 pictures = np.random.default_rng(0).integers(0, 255, (90, 48, 64, 3), np.uint8)
 for index in range(90):

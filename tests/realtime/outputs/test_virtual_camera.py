@@ -126,8 +126,16 @@ def test_missing_camera_tells_the_reason_and_the_commands() -> None:
     ],
 )
 def test_commands_of_each_system(system: str, command: str) -> None:
-    assert command in missing_camera(None, "nothing found.\nnor here.", system)
-    assert missing_camera(None, "a.\nb.", system).startswith("no virtual camera: a; b; ")
+    assert command in missing_camera(None, "nothing found.\nnor here.", [], system)
+    assert missing_camera(None, "a.\nb.", [], system).startswith("no virtual camera: a; b; ")
+
+
+def test_where_there_are_some_they_are_listed_instead_of_commands() -> None:
+    message = missing_camera("/dev/video9", "it is in use.", ["virtual:/dev/video9", "virtual:/dev/video10"], "Linux")
+    assert message == (
+        "no virtual camera '/dev/video9': it is in use; close the program that uses it, "
+        "or take one of virtual:/dev/video9, virtual:/dev/video10"
+    )
 
 
 def test_unknown_backend_lists_the_known() -> None:
