@@ -171,8 +171,8 @@ class _Framing:
         shown = float(np.clip(side, _LEAST_SIDE * height, _MOST_SIDE * height))
         rest = self._follow(float(y), fresh, portrait.captured_ns)
         lower = max(height + _HANG * shown, rest + shown / 2) + (y - rest) * shown / max(side, 1e-6)
-        lower = max(lower, float(height))
         step = shown / size
+        lower = max(lower, height + step)  # the last row of a portrait fades into nothing
         middle = np.array([x, lower - shown / 2]) - step * (size - 1) / 2
         return np.array([[step, 0, middle[0]], [0, step, middle[1]]])
 
