@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from engines.motion import MOTION
 
 GRID, DIM, LAYERS, POINTS, TORSO_POINTS = 32, 256, 10, 44, 3
+INPUT = 128  # channels of the drawing as exported
 CHANNELS = {32: 128, 64: 80, 128: 48}
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 SHAPE_LAYERS, COLOUR_LAYERS = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
@@ -88,21 +89,37 @@ def ellipsoid_coordinates(motion: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return maps[0], maps[1]
 
 
-def waves(head: Tensor, octaves: tuple[int, ...]) -> Tensor:
-    """Fourier features of the head's coordinates [N, 4, s, s] -> [N, 6 * octaves + 4, s, s], the last along combed hair."""
-    place = head[:, :3]
-    angles = [place * (math.pi * k) for k in octaves]
+def waves(head: Tensor, octaves: int) -> Tensor:
+    """Fourier features of the head's coordinates [N, 4, s, s]: sines and cosines of 2 pi, 4 pi, ... times x, y, z, then of 26
+    times the angle along combed and along hanging hair -> [N, 6 * octaves + 4, s, s]. Octaves by the double-angle formulas."""
+    angle = head[:, :3] * (2 * math.pi)
+    sine, cosine = angle.sin(), angle.cos()
+    rows = [sine, cosine]
+    for _ in range(octaves - 1):
+        sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
+        rows += [sine, cosine]
     comb = torch.atan2(head[:, :1] * 0.92, head[:, 1:2] * 1.08 + 0.20)
     hang = torch.atan2(head[:, :1] * 0.92, head[:, 2:3] + 0.05)
-    angles += [comb * 26, hang * 26]
-    return torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)], 1)
+    strands = torch.cat([comb, hang], 1) * 26
+    return torch.cat([*rows, *(f(a) for a in (strands[:, :1], strands[:, 1:]) for f in (torch.sin, torch.cos))], 1)
+
+
+def slow_waves(head: Tensor) -> Tensor:
+    """Three octaves from pi times the coordinates: [N, 4, s, s] -> [N, 18, s, s]."""
+    angle = head[:, :3] * math.pi
+    sine, cosine = angle.sin(), angle.cos()
+    rows = [sine, cosine]
+    for _ in range(2):
+        sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
+        rows += [sine, cosine]
+    return torch.cat(rows, 1)
 
 
 def drawing(points: Tensor, motion: Tensor) -> Tensor:
     """The spatial motion code: [N, 2 * points + 26, 32, 32].
 
     Per tracked point a soft dot placed with sub-pixel precision and a broad one weighted by depth; then the coordinates of
-    the head and torso proxies with two octaves of Fourier features.
+    the head and torso proxies with three octaves of Fourier features.
     """
     axis = (torch.arange(GRID, device=motion.device, dtype=motion.dtype) + 0.5) / GRID * 2 - 1
     dx2 = (axis - points[..., 0:1]) ** 2  # [N, points, 32]
@@ -116,24 +133,23 @@ def drawing(points: Tensor, motion: Tensor) -> Tensor:
             broad * points[..., 2, None, None],
             head,
             torso,
-            waves(head, (1, 2))[:, :12],
-            waves(head, (4,))[:, :6],
+            slow_waves(head),
         ],
         1,
     )
 
 
 class ModulatedConv2d(nn.Module):
-    """Modulation, 3x3 (or 1x1) convolution, demodulation, bias, leaky ReLU (Karras et al. 2020, equations 1 to 3).
+    """Modulation, 3x3 convolution, demodulation, bias, leaky ReLU (Karras et al. 2020, equations 1 to 3).
 
     Modulates the input and demodulates the output, which equals modulating the weights and keeps them constant.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, *, size: int = 3, up: bool = False, rgb: bool = False
+        self, channels_in: int, channels_out: int, *, size: int = 3, up: bool = False
     ) -> None:
         super().__init__()
-        self.up, self.rgb = up, rgb
+        self.up = up
         self.affine = nn.Linear(DIM, channels_in)
         nn.init.normal_(self.affine.weight, std=0.3 / DIM**0.5)
         nn.init.ones_(self.affine.bias)
@@ -151,8 +167,6 @@ class ModulatedConv2d(nn.Module):
         """x [N, in, s, s], w [N, 256] -> [N, out, s, s] (2s with up); ``injected`` is added before the bias."""
         style = self.affine(w)
         x = x * style[:, :, None, None]
-        if self.rgb:
-            return F.conv2d(x, self.weight, self.bias)
         # The gain of sqrt(2) after the activation is folded in here: leaky ReLU is positively homogeneous.
         demodulation = ((style * style) @ self.weight.square().sum((2, 3)).t() + 1e-8).rsqrt()[:, :, None, None] * 2**0.5
         if self.up:
@@ -162,6 +176,28 @@ class ModulatedConv2d(nn.Module):
             x = F.conv2d(x, self.weight, padding=self.weight.shape[-1] // 2)
         bias = self.bias[:, None, None] if injected is None else injected + self.bias[:, None, None]
         return F.leaky_relu(torch.addcmul(bias, x, demodulation), 0.2)
+
+
+class PaintedRGB(nn.Module):
+    """To-RGB whose whole matrix comes from w: every feature gets a colour of its own, at 2x2 sub-pixels.
+
+    StyleGAN2 scales the inputs of one fixed matrix; with few channels that leaves too little room for skin, hair, eyes and clothes of
+    any colour: on drawn heads colours came several times sooner this way.
+    """
+
+    def __init__(self, channels: int, gain: float) -> None:
+        super().__init__()
+        self.affine = nn.Linear(DIM, 16 * channels)
+        nn.init.normal_(self.affine.weight, std=gain / (DIM * channels) ** 0.5)
+        nn.init.normal_(self.affine.bias, std=gain / channels**0.5)
+        self.bias = nn.Parameter(torch.zeros(16))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x [N, C, s, s], w [N, 256] -> premultiplied RGBA [N, 4, 2s, 2s]."""
+        n, channels, size = x.shape[0], x.shape[1], x.shape[2]
+        matrix = self.affine(w).view(n, channels, 16)
+        pixels = x.permute(0, 2, 3, 1).reshape(n, size * size, channels) @ matrix + self.bias
+        return F.pixel_shuffle(pixels.view(n, size, size, 16).permute(0, 3, 1, 2), 2)
 
 
 class Geometry(nn.Module):
@@ -218,34 +254,49 @@ class PortraitGenerator(nn.Module):
             ]
         )
         self.inject = nn.ModuleDict({"64": nn.Conv2d(32, c[64], 1), "128": nn.Conv2d(32, c[128], 1)})
-        self.rgb = nn.ModuleList(ModulatedConv2d(c[s], 16, size=1, rgb=True) for s in (32, 64, 128))
-        for layer, gain in zip(self.rgb, (0.3, 0.1, 0.1), strict=True):
-            layer.weight.data *= gain
+        self.rgb = nn.ModuleList(PaintedRGB(c[s], gain) for s, gain in ((32, 0.3), (64, 0.1), (128, 0.1)))
         for layer in self.inject.values():
             layer.weight.data *= 0.3
 
-    def coordinates(self, motion: Tensor, size: int) -> Tensor:
-        """What is injected at a size: the head's coordinates with their waves, [N, 32, size, size]."""
-        head, _ = ellipsoid_coordinates(motion, size)
-        return torch.cat([head, waves(head, (2, 4, 8, 16))], 1)
+    def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion]: what is drawn at 32, 64 and 128 px.
+
+        [N, 128, 32, 32] (the last 14 channels are zero: full blocks of channels run faster), [N, 32, 64, 64], [N, 32, 128, 128].
+        """
+        points = project(self.geometry(w, motion), motion)
+        drawn = drawing(points, motion)
+        drawn = torch.cat([drawn, drawn[:, : INPUT - drawn.shape[1]] * 0], 1)
+        heads = [ellipsoid_coordinates(motion, size)[0] for size in (64, 128)]
+        return drawn, *(torch.cat([head, waves(head, 4)], 1) for head in heads)
 
     def forward(self, wplus: Tensor, motion: Tensor, size: int = 256) -> tuple[list[Tensor], Tensor]:
         """Pictures up to ``size`` and the tracked points at rest [N, points, 3]."""
         w = wplus.unbind(1)
         points = self.geometry(w[0], motion)
         x = drawing(project(points, motion), motion).to(memory_format=torch.channels_last)
-        for i in range(3):
+        heads = [ellipsoid_coordinates(motion, half)[0] for half in (64, 128) if size > half]
+        injected = [torch.cat([head, waves(head, 4)], 1) for head in heads]
+        return self.synthesis(x, w, injected), points
+
+    def synthesis(self, drawn: Tensor, w: tuple[Tensor, ...], injected: list[Tensor]) -> list[Tensor]:
+        """Pictures [N, 4, 64, 64], then one twice as large for every map in ``injected``."""
+        x = self.convs[0](drawn, w[0])
+        for i in (1, 2):
             x = self.convs[i](x, w[i])
-        y = F.pixel_shuffle(self.rgb[0](x, w[7]), 2)
+        y = self.rgb[0](x, w[7])
         pictures = [y]
-        for level, half in enumerate((64, 128)):
-            if size <= half:
-                break
-            injected = self.inject[str(half)](self.coordinates(motion, half))
+        for level, coordinates in enumerate(injected):
+            inject = self.inject[str(64 * 2**level)](coordinates)
             x = self.convs[3 + 2 * level](x, w[3 + 2 * level])
-            x = self.convs[4 + 2 * level](x, w[4 + 2 * level], injected)
-            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False) + F.pixel_shuffle(
-                self.rgb[1 + level](x, w[8 + level]), 2
-            )
+            x = self.convs[4 + 2 * level](x, w[4 + 2 * level], inject)
+            y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False) + self.rgb[1 + level](x, w[8 + level])
             pictures.append(y)
-        return pictures, points
+        return pictures
+
+    def pad_input(self) -> None:
+        """Widen the first convolution to the padded motion code, for export."""
+        first = self.convs[0]
+        missing = INPUT - first.weight.shape[1]
+        first.weight.data = F.pad(first.weight.data, (0, 0, 0, 0, 0, missing))
+        first.affine.weight.data = F.pad(first.affine.weight.data, (0, 0, 0, missing))
+        first.affine.bias.data = F.pad(first.affine.bias.data, (0, missing))

@@ -173,7 +173,7 @@ def main() -> None:
     model = Model().to(memory_format=torch.channels_last)
     initialise(model, faces)
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.5, 0.99))
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
     spent, step, file = 0.0, 0, o.out / "checkpoint.pt"
     if file.exists():
         saved = torch.load(file, weights_only=True)

@@ -1,0 +1,47 @@
+"""The attributes of a person and the light that the bundled mapping network takes, in order; ``tools/face_world/params.h``
+says what each means. Colours are linear RGB."""
+
+from __future__ import annotations
+
+SHAPE = (
+    *("face_length", "jaw_width", "chin", "cheeks", "forehead", "nose_length", "nose_width", "nose_tip", "eye_size"),
+    *("eye_distance", "eye_tilt", "ear_size", "brow_height", "brow_arch", "brow_thickness", "lip_thickness"),
+    *("mouth_width", "age", "femininity", "beard", "goatee", "moustache", "stubble", "glasses_round"),
+    *("glasses_square", "glasses_frame", "make_up", "fringe", "collar"),
+)
+HAIR_STYLES = (
+    *("hair_bald", "hair_buzz", "hair_short", "hair_side_part", "hair_quiff", "hair_curly", "hair_afro", "hair_bob"),
+    *("hair_long", "hair_wavy", "hair_bun", "hair_ponytail", "hair_braids"),
+)
+COLOURS = (
+    *("skin_r", "skin_g", "skin_b", "hair_r", "hair_g", "hair_b", "iris_r", "iris_g", "iris_b"),
+    *("lip_r", "lip_g", "lip_b", "cloth_r", "cloth_g", "cloth_b", "frame_r", "frame_g", "frame_b", "grey"),
+)
+LIGHT = ("light_x", "light_y", "light_z", "light_warmth", "exposure")
+ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT)
+
+
+def column(name: str) -> int:
+    """Where an attribute stands. Raises ValueError with the known names."""
+    if name not in ATTRIBUTES:
+        raise ValueError(f"no attribute {name!r}; known are {', '.join(ATTRIBUTES)}")
+    return ATTRIBUTES.index(name)
+
+
+def decided(attributes: dict[str, float]) -> dict[str, float]:
+    """The same person with every either-or question decided: one hair style, glasses or none, a beard or none.
+
+    A mean over uncertain frames lies between looks that nobody wears; this takes the likeliest of them.
+    """
+    result = dict(attributes)
+    best = max(HAIR_STYLES, key=lambda name: attributes[name])
+    result.update({name: float(name == best) for name in HAIR_STYLES})
+    glasses = max(("glasses_round", "glasses_square"), key=lambda name: attributes[name])
+    worn = attributes["glasses_round"] + attributes["glasses_square"] > 0.5
+    result.update(glasses_round=0.0, glasses_square=0.0)
+    result[glasses] = float(worn)
+    result["fringe"] = float(attributes["fringe"] > 0.5)
+    result["collar"] = min((0.0, 0.5, 1.0), key=lambda kind: abs(kind - attributes["collar"]))
+    for name in ("beard", "goatee", "moustache", "stubble"):
+        result[name] = max(attributes[name], 0.5) if attributes[name] > 0.3 else 0.0
+    return result

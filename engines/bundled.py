@@ -1,0 +1,108 @@
+"""The bundled models: package data with a manifest, checked before anything is run.
+
+    model = load("toon", "auto")
+    attributes = model.encoder.infer(crop)          # who it is
+    w = model.mapping.infer(attributes)             # W
+    codes = model.motion_code.infer(w, motion)      # the spatial motion code
+    rgba = model.synthesis.infer(wplus, *codes)     # the picture
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.errors import EngineError, ModelError
+from engines.openvino_engine import OpenVinoEngine
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+WEIGHTS = Path(__file__).parent / "weights"
+MODELS = ("toon",)
+PARTS = ("encoder", "mapping", "motion_code", "synthesis")
+LAYERS = 10
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """One edit: what a strength of 1 adds to W+ (float32 [layers, dim]) and to the motion code (float32 [motion])."""
+
+    wplus: Floats
+    motion: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundledModel:
+    """Everything of one model, ready to run."""
+
+    name: str
+    encoder: OpenVinoEngine
+    mapping: OpenVinoEngine
+    motion_code: OpenVinoEngine
+    synthesis: OpenVinoEngine
+    directions: Mapping[str, Direction]
+
+    def describe(self) -> str:
+        """What runs where, in one line."""
+        return f"{self.name}: {self.synthesis.describe()}"
+
+
+def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
+    """The manifest's rows: file, bytes, sha256, licence, made. Raises ModelError when it is missing or broken."""
+    file = folder / "manifest.toml"
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"the list of bundled models, {file}, cannot be read ({error}); install avatar-live again") from error
+
+
+def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
+    """The file of a manifest row once its bytes are what they should be. Raises ModelError."""
+    file = folder / str(row["file"])
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the model file {file} cannot be read ({error.strerror}); install avatar-live again") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != row["sha256"]:
+        raise ModelError(
+            f"the model file {file} is damaged: its SHA-256 is {digest[:12]}... ({len(data)} bytes), "
+            f"wanted {str(row['sha256'])[:12]}... ({row['bytes']} bytes); install avatar-live again"
+        )
+    return file
+
+
+def load(name: str, device: str = "auto", folder: Path = WEIGHTS) -> BundledModel:
+    """A bundled model. Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it)."""
+    if name not in MODELS:
+        near = get_close_matches(name, MODELS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ModelError(f"no model {name!r}; known are {', '.join(MODELS)}{hint}")
+    if device == "cuda":
+        raise EngineError("the bundled models have no CUDA path yet; wanted --device auto or --device cpu")
+    from safetensors.numpy import load_file
+
+    rows = manifest(folder)
+    files = {part: verify(rows[part], folder) for part in (*PARTS, "directions")}
+    with ThreadPoolExecutor(len(PARTS)) as pool:  # compiling releases the interpreter, so four at once start sooner
+        precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": "auto"}
+        jobs = {part: pool.submit(OpenVinoEngine, files[part], precision=precise[part]) for part in PARTS}
+        engines = {part: job.result() for part, job in jobs.items()}
+    tensors = load_file(files["directions"])
+    names = sorted({key.partition(".")[0] for key in tensors})
+    directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
+    return BundledModel(name=name, directions=directions, **engines)

@@ -1,0 +1,43 @@
+"""Edits: directions in latent space with strengths. :class:`Latent` to :class:`Latent`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+
+import numpy as np
+
+from engines.bundled import Direction
+from engines.motion import LIMITS, MOTION
+from realtime.errors import UsageError
+from realtime.frames import Latent
+
+_LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION], np.float32) for side in (0, 1))
+
+
+class Editor:
+    """Adds ``strength * direction`` for every edit (Shen et al. 2020, "Interpreting the latent space of GANs").
+
+    Raises UsageError for an edit that the model has no direction for.
+    """
+
+    def __init__(self, directions: Mapping[str, Direction], edits: Mapping[str, float]) -> None:
+        for name in edits:
+            if name not in directions:
+                near = get_close_matches(name, directions, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise UsageError(f"no edit {name!r} for this model; known are {', '.join(directions)}{hint}")
+        used = [(strength, directions[name]) for name, strength in edits.items() if strength]
+        self._wplus = sum((np.float32(s) * d.wplus for s, d in used), np.float32(0))
+        self._motion = sum((np.float32(s) * d.motion for s, d in used), np.float32(0))
+        self._idle = not used
+
+    def edit(self, latent: Latent) -> Latent:
+        """The edited code; motion stays within what the generator was trained on."""
+        if self._idle:
+            return latent
+        motion = latent.motion + self._motion
+        if motion.size == len(MOTION):
+            motion = np.clip(motion, _LOW, _HIGH)
+        return replace(latent, wplus=latent.wplus + self._wplus, motion=motion)

@@ -1,0 +1,118 @@
+"""What a face is doing, read off its landmarks: figures of the face in its own frame, and from them the motion code.
+
+A figure is a distance in the head's frame over the distance of the outer eye corners, so it depends on neither pose nor
+size. How far each figure is from the same face at rest, over how far it moves on the drawn head per unit of motion, gives the
+motion code: your closed eye closes the avatar's larger eye.
+
+FaceMesh indices; "l" and "r" are left and right in the picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.motion import LIMITS, MOTION, columns
+from realtime.frames import Floats
+
+# What real faces look like at rest: medians over clips, by tools/measure_rest.py.
+USUAL: dict[str, float] = {
+    "gap": 0.000, "width": 0.559, "corner_l": -0.238, "corner_r": -0.241, "upper": -0.231, "shift": 0.002,
+    "lid_l": 0.375, "lid_r": 0.360, "lower_lid_l": -0.037, "lower_lid_r": -0.036,
+    "brow_l": 0.293, "brow_r": 0.285, "brows_apart": 0.335, "gaze_x": 0.006, "gaze_y": 0.053,
+}  # fmt: skip
+FIGURES = tuple(USUAL)
+LIDS = (FIGURES.index("lid_l"), FIGURES.index("lid_r"))
+_FIXED = FIGURES.index("gap")  # closed lips are closed lips in every face
+
+# Motion per change of a figure. The lengths are the drawn head's (tools/face_world/head.h), whose outer eye corners are
+# 1.0 apart; the factor before is how much of the movement the avatar takes over: real jaws open wider than its mouth can.
+_JAW = 0.75 / 0.30
+MATRIX: dict[str, dict[str, float]] = {
+    "jaw_open": {"gap": _JAW},
+    "mouth_wide": {"width": 1 / 0.16},
+    "corner_l": {"corner_l": 1 / 0.13, "gap": _JAW * 0.03 / 0.13},  # an opening jaw takes the corners down with it
+    "corner_r": {"corner_r": 1 / 0.13, "gap": _JAW * 0.03 / 0.13},
+    "lip_upper": {"upper": 0.5 / 0.05, "gap": -0.5 * _JAW * 0.015 / 0.05},
+    "mouth_shift": {"shift": 1 / 0.10},
+    "eye_l": {"lid_l": 1.35},  # the landmarks of a closed lid still stand a quarter open
+    "eye_r": {"lid_r": 1.35},
+    "squint_l": {"lower_lid_l": 0.6 / 0.043},
+    "squint_r": {"lower_lid_r": 0.6 / 0.043},
+    "brow_l": {"brow_l": 1 / 0.09},
+    "brow_r": {"brow_r": 1 / 0.09},
+    "furrow": {"brows_apart": -1 / 0.08},
+    "gaze_x": {"gaze_x": 1 / 0.25},
+    "gaze_y": {"gaze_y": 1 / 0.21},
+}
+_SETTLE, _LONGEST = 45.0, 900.0  # frames until a face's own rest outweighs the usual one; frames that rest remembers
+_OPEN_UP, _OPEN_DOWN = 0.10, 0.004  # how fast the open eye's figure follows wider and narrower eyes, per frame
+
+_LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
+_EYES = np.array(columns(("eye_l", "eye_r"))) - 3
+_GAINS = np.array([[MATRIX.get(motion, {}).get(figure, 0.0) for figure in FIGURES] for motion in MOTION[3:]])
+
+
+def figures(landmarks: Floats, rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The figures of a face: landmarks float32 [478, 3] (frame pixels), rotation head to camera -> float64 [figures]."""
+    p = (landmarks.astype(np.float64) * (1.0, -1.0, -1.0)) @ rotation  # in the head's frame: x right, y up, z to the camera
+    p /= max(float(np.linalg.norm(p[263] - p[33])), 1e-6)
+    x, y = p[:, 0], p[:, 1]
+    line_l, line_r = (y[33] + y[133]) / 2, (y[362] + y[263]) / 2
+    width_l, width_r = np.linalg.norm(p[33] - p[133]), np.linalg.norm(p[362] - p[263])
+    gaze_x = ((x[468] - (x[33] + x[133]) / 2) / width_l + (x[473] - (x[362] + x[263]) / 2) / width_r) / 2
+    gaze_y = ((y[468] - line_l) / width_l + (y[473] - line_r) / width_r) / 2
+    return np.array(
+        [
+            *(y[13] - y[14], x[291] - x[61], y[61] - y[2], y[291] - y[2], y[13] - y[2], (x[61] + x[291]) / 2 - x[2]),
+            *((y[159] - y[145]) / width_l, (y[386] - y[374]) / width_r, y[145] - line_l, y[374] - line_r),
+            *(y[[105, 66, 63]].mean() - line_l, y[[334, 296, 293]].mean() - line_r, x[336] - x[107], gaze_x, gaze_y),
+        ]
+    )
+
+
+def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How far figures are from rest; lids as a part of the open eye, since eyes differ most in size."""
+    difference = now - rest
+    for lid in LIDS:
+        difference[..., lid] = now[..., lid] / np.maximum(rest[..., lid], 0.05) - 1
+    return difference
+
+
+class Rest:
+    """The figures of one face at rest, learnt while it is watched, from the usual face on.
+
+    Lids follow the open eye: quickly up, slowly down, so that blinks do not count. The others are running means.
+    """
+
+    def __init__(self) -> None:
+        self._usual = np.array(list(USUAL.values()))
+        self._mean = self._usual.copy()
+        self._count = 0.0
+
+    def watch(self, now: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Take one more frame in; the rest as known so far, float64 [figures]."""
+        lids = [self._open(self._mean[lid], now[lid]) for lid in LIDS]
+        self._count = min(self._count + 1, _LONGEST)
+        self._mean += (now - self._mean) / (self._count + _SETTLE)
+        self._mean[list(LIDS)] = lids
+        self._mean[_FIXED] = self._usual[_FIXED]
+        return self._mean.copy()
+
+    @staticmethod
+    def _open(level: float, now: float) -> float:
+        return float(level + (now - level) * (_OPEN_UP if now > level else _OPEN_DOWN))
+
+
+class MotionReader:
+    """From landmarks to the expression part of the motion code, for one person."""
+
+    def __init__(self) -> None:
+        self._rest = Rest()
+
+    def read(self, landmarks: Floats, rotation: npt.NDArray[np.float64]) -> Floats:
+        """The expression, float32 [motion - 3], of a face whose head is turned by ``rotation``."""
+        now = figures(landmarks, rotation)
+        motion = _GAINS @ change(now, self._rest.watch(now))
+        motion[_EYES] += 1.0
+        return np.clip(motion, _LOW, _HIGH).astype(np.float32)

@@ -1,0 +1,31 @@
+"""The generator: :class:`Latent` to :class:`Portrait`."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from engines.bundled import BundledModel
+from realtime.frames import Floats, Latent, Pixels, Portrait
+
+
+class Generator:
+    """Draws codes with the bundled model: the spatial motion code first, then the synthesis network."""
+
+    def __init__(self, model: BundledModel) -> None:
+        self._motion_code, self._synthesis = model.motion_code, model.synthesis
+
+    def generate(self, latent: Latent) -> Portrait:
+        """The portrait of a code, in the place that the code names."""
+        codes = self._motion_code.infer(latent.wplus[:1], latent.motion[None])
+        (rgba,) = self._synthesis.infer(latent.wplus[None], *codes)
+        return Portrait(latent.frame_id, latent.captured_ns, straight(rgba[0]), latent.transform)
+
+
+def straight(rgba: Floats) -> Pixels:
+    """Premultiplied RGBA, float32 [4, size, size] around 0..1, as straight BGRA bytes [size, size, 4]."""
+    red, green, blue, alpha = (np.ascontiguousarray(plane) for plane in rgba)
+    np.clip(alpha, 0.0, 1.0, out=alpha)
+    scale = 255.0 / np.maximum(alpha, 1e-3)
+    planes = [cv2.convertScaleAbs(cv2.max(cv2.multiply(plane, scale), 0.0)) for plane in (blue, green, red)]
+    return np.asarray(cv2.merge([*planes, cv2.convertScaleAbs(alpha, alpha=255.0)]), np.uint8)

@@ -1,0 +1,132 @@
+"""Export the trained bundled models to ONNX package data and write the manifest.
+
+    python -m tools.export_models --generator runs/generator/checkpoint.pt --encoder runs/encoder/checkpoint.pt
+
+Writes ``engines/weights/{encoder,mapping,motion_code,synthesis}.onnx`` (weights in half precision) and, over these and what
+``find_directions`` wrote beside them, ``manifest.toml``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from engines.motion import MOTION
+from engines.portrait import DIM, LAYERS, PortraitGenerator
+from tools.train_encoder import load_encoder
+from tools.train_generator import Model, attribute_names
+
+WEIGHTS = Path(__file__).parents[1] / "engines" / "weights"
+OPSET = 18
+MADE = {
+    "encoder.onnx": "tools/train_encoder.py on heads of tools/face_world",
+    "mapping.onnx": "tools/train_generator.py on heads of tools/face_world",
+    "motion_code.onnx": "tools/train_generator.py on heads of tools/face_world",
+    "synthesis.onnx": "tools/train_generator.py on heads of tools/face_world",
+    "directions.safetensors": "tools/find_directions.py with the mapping network",
+}
+
+
+class MotionCode(nn.Module):
+    """w [N, 256] and motion [N, motion] -> the spatial motion code at 32, 64 and 128 px."""
+
+    def __init__(self, generator: PortraitGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class."""
+        return self.generator.motion_code(w, motion)
+
+
+class Synthesis(nn.Module):
+    """W+ [N, 10, 256] and the spatial motion code -> premultiplied RGBA [N, 4, 256, 256]."""
+
+    def __init__(self, generator: PortraitGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> Tensor:
+        """See the class."""
+        return self.generator.synthesis(code32, wplus.unbind(1), [code64, code128])[-1]
+
+
+def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path) -> None:
+    """Export, store the weights in half precision (cast up at load) and check the file."""
+    module.eval()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    batch = {name: {0: "batch"} for name in [*names, *outputs]}
+    with torch.no_grad():
+        torch.onnx.export(module, inputs, str(file), input_names=names, output_names=outputs, dynamic_axes=batch, opset_version=OPSET, dynamo=False)
+    model = onnx.load(file)
+    halve(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, file)
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Store large float32 initializers as float16 with a Cast in front of their users; runtimes fold it at load."""
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+            continue
+        name = tensor.name
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + ".half")
+        tensor.CopyFrom(half)
+        casts.append(onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT, name=name + ".cast"))
+    for node in reversed(casts):
+        graph.node.insert(0, node)
+
+
+def manifest_row(file: Path, made: str) -> str:
+    """One table of the manifest."""
+    data = file.read_bytes()
+    return f'[{file.stem}]\nfile = "{file.name}"\nbytes = {len(data)}\nsha256 = "{hashlib.sha256(data).hexdigest()}"\nlicence = "Apache-2.0"\nmade = "{made}"\n'
+
+
+def load_generator(file: Path | None) -> Model:
+    """The moving average of a training checkpoint; fresh weights for None (for timing only)."""
+    model = Model()
+    if file is not None:
+        saved = torch.load(file, weights_only=True)
+        model.load_state_dict({k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")})
+    return model
+
+
+def main() -> None:
+    """Command line."""
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--generator", type=Path, default=Path("runs/generator/checkpoint.pt"))
+    a.add_argument("--encoder", type=Path, default=Path("runs/encoder/checkpoint.pt"))
+    a.add_argument("--out", type=Path, default=WEIGHTS)
+    a.add_argument("--only-networks", action="store_true", help="leave the manifest; directions are still to be found")
+    o = a.parse_args()
+    model = load_generator(o.generator)
+    generator, code = model.generator, ["code32", "code64", "code128"]
+    w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
+    generator.pad_input()
+    codes = tuple(c.detach() for c in generator.motion_code(w, motion))
+    to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], code, o.out / "motion_code.onnx")
+    to_onnx(Synthesis(generator), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / "synthesis.onnx")
+    to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
+    crop = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
+    to_onnx(load_encoder(o.encoder), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
+    if o.only_networks:
+        return
+    rows = [manifest_row(o.out / name, made) for name, made in MADE.items()]
+    text = f"# Written by tools/export_models.py on {datetime.date.today().isoformat()}.\n\n" + "\n".join(rows)
+    (o.out / "manifest.toml").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Train the encoder of the bundled models: from a head crop to the attributes of the person and the light; resumable.
+
+    python -m tools.train_encoder --data runs/faces --out runs/encoder --minutes 12
+
+Trained on drawn heads before random backgrounds, with shifts, light, colour, blur, noise and things in front of the face, so
+that it bears what cameras do. The loss is a Huber distance for measures and a cross-entropy for hair styles and yes-or-no.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engines.attributes import ATTRIBUTES, HAIR_STYLES, column
+from tools.train_generator import Faces, attribute_names
+
+SIZE = 96
+YES_OR_NO = ("glasses_round", "glasses_square", "fringe")
+STYLE_COLUMNS = [column(name) for name in HAIR_STYLES]
+YES_COLUMNS = [column(name) for name in YES_OR_NO]
+MEASURES = [i for i in range(len(ATTRIBUTES)) if i not in STYLE_COLUMNS + YES_COLUMNS]
+
+
+class AttributeEncoder(nn.Module):
+    """uint8 BGR crops [N, 256, 256, 3] -> attributes float32 [N, attributes]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (24, 48, 80, 128, 192)
+        layers: list[nn.Module] = []
+        before = 3
+        for width in widths:
+            layers += [nn.Conv2d(before, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.LeakyReLU(0.1)]
+            layers += [nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)] if width > 24 else []
+            before = width
+        self.features = nn.Sequential(*layers, nn.Flatten(), nn.Linear(192 * 9, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(ATTRIBUTES)))
+        self.mean = nn.Parameter(torch.zeros(len(ATTRIBUTES)), requires_grad=False)
+        self.spread = nn.Parameter(torch.ones(len(ATTRIBUTES)), requires_grad=False)
+
+    def raw(self, pictures: Tensor) -> Tensor:
+        """RGB [N, 3, 96, 96] in 0..1 -> normalised measures and logits [N, attributes]."""
+        return self.features(pictures * 4 - 2)
+
+    def forward(self, crop: Tensor) -> Tensor:
+        """See the class."""
+        rgb = crop.permute(0, 3, 1, 2).float().flip(1) / 255
+        raw = self.raw(F.interpolate(F.avg_pool2d(rgb, 2), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
+        columns = [raw[:, i] * self.spread[i] + self.mean[i] for i in range(len(ATTRIBUTES))]
+        styles = raw[:, STYLE_COLUMNS].softmax(1)
+        for k, i in enumerate(STYLE_COLUMNS):
+            columns[i] = styles[:, k]
+        for i in YES_COLUMNS:
+            columns[i] = raw[:, i].sigmoid()
+        return torch.stack(columns, 1)
+
+
+def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Tensor:
+    """Huber for measures, cross-entropy for the rest."""
+    raw = model.raw(pictures)
+    wanted = (attributes - model.mean) / model.spread
+    loss = F.smooth_l1_loss(raw[:, MEASURES], wanted[:, MEASURES])
+    loss = loss + 0.3 * F.cross_entropy(raw[:, STYLE_COLUMNS], attributes[:, STYLE_COLUMNS].argmax(1))
+    return loss + 0.3 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
+
+
+def backgrounds(count: int, generator: torch.Generator) -> Tensor:
+    """Smooth random pictures [count, 3, 96, 96] of several scales."""
+    total = torch.rand(count, 3, 1, 1, generator=generator).expand(-1, -1, SIZE, SIZE)
+    for scale in (2, 5, 12, 30):
+        noise = torch.rand(count, 3, scale, scale, generator=generator) - 0.5
+        strength = torch.rand(count, 1, 1, 1, generator=generator) ** 2
+        total = total + strength * F.interpolate(noise, size=(SIZE, SIZE), mode="bicubic", align_corners=False)
+    return total.clamp(0, 1)
+
+
+def augment(rgba: Tensor, generator: torch.Generator) -> Tensor:
+    """Premultiplied RGBA [N, 4, 128, 128] -> RGB [N, 3, 96, 96] as a camera might see it."""
+    n = len(rgba)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(n, *shape, generator=generator)
+
+    scale, angle = uniform(0.88, 1.12), uniform(-0.06, 0.06)
+    theta = torch.stack([scale * angle.cos(), -angle.sin(), uniform(-0.08, 0.08), angle.sin(), scale * angle.cos(), uniform(-0.08, 0.08)], 1)
+    warped = F.grid_sample(rgba, F.affine_grid(theta.view(n, 2, 3), [n, 4, SIZE, SIZE], align_corners=False), align_corners=False)
+    picture = warped[:, :3] + (1 - warped[:, 3:]) * backgrounds(n, generator)
+    x, y, w, h = (uniform(a, b, 1, 1, 1) for a, b in ((0, 1), (0.4, 1.2), (0, 0.25), (0, 0.25)))
+    axis = torch.arange(SIZE) / SIZE
+    inside = ((axis[None, None, None] - x).abs() < w) & ((axis[None, None, :, None] - y).abs() < h) & (uniform(0, 1, 1, 1, 1) < 0.25)
+    picture = torch.where(inside, uniform(0, 1, 3, 1, 1), picture)
+    picture = picture * uniform(0.82, 1.18, 1, 1, 1) * uniform(0.94, 1.06, 3, 1, 1)
+    picture = (picture - 0.5) * uniform(0.8, 1.15, 1, 1, 1) + 0.5 + uniform(-0.05, 0.05, 1, 1, 1)
+    small = F.interpolate(F.avg_pool2d(picture, 2), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    picture = torch.where(uniform(0, 1, 1, 1, 1) < 0.3, small, picture)
+    return (picture + 0.03 * uniform(0, 1, 1, 1, 1) * torch.randn(picture.shape, generator=generator)).clamp(0, 1)
+
+
+@torch.no_grad()
+def evaluate(model: AttributeEncoder, faces: Faces) -> dict[str, float]:
+    """Accuracy on people who were not trained on, plain grey background."""
+    rgba = faces.batch(np.arange(len(faces)), 128)
+    pictures = F.interpolate(rgba[3][:, :3] + (1 - rgba[3][:, 3:]) * 0.6, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    raw, want = model.raw(pictures), rgba[0]
+    worn = want[:, YES_COLUMNS[:2]].sum(1) > 0.5
+    beard = [column(n) for n in ("beard", "goatee", "moustache")]
+    values = raw * model.spread + model.mean
+    return {
+        "hair_style": float((raw[:, STYLE_COLUMNS].argmax(1) == want[:, STYLE_COLUMNS].argmax(1)).float().mean()),
+        "glasses": float(((raw[:, YES_COLUMNS[:2]].sigmoid().sum(1) > 0.5) == worn).float().mean()),
+        "beard": float(((values[:, beard].max(1).values > 0.3) == (want[:, beard].max(1).values > 0.3)).float().mean()),
+        "age_within_0.15": float(((values - want)[:, column("age")].abs() < 0.15).float().mean()),
+        "skin_mean_error": float((values - want)[:, [column(f"skin_{c}") for c in "rgb"]].abs().mean()),
+    }
+
+
+def load_encoder(file: Path) -> AttributeEncoder:
+    """The encoder of a training checkpoint."""
+    model = AttributeEncoder()
+    model.load_state_dict(torch.load(file, weights_only=True)["model"])
+    return model.eval()
+
+
+def main() -> None:
+    """Command line."""
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--data", type=Path, default=Path("runs/faces"))
+    a.add_argument("--out", type=Path, default=Path("runs/encoder"))
+    a.add_argument("--minutes", type=float, default=12)
+    a.add_argument("--batch", type=int, default=48)
+    o = a.parse_args()
+    if tuple(attribute_names()) != ATTRIBUTES:
+        raise SystemExit("engines/attributes.py and tools/face_world/params.h name different attributes; make them one list again")
+    o.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(int(time.time()))
+    faces, held_out = Faces(o.data, "train"), Faces(o.data, "held_out")
+    model = AttributeEncoder()
+    attributes = torch.from_numpy(faces.parameters[:, faces.attribute])
+    model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
+    spent, file = 0.0, o.out / "checkpoint.pt"
+    if file.exists():
+        saved = torch.load(file, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        spent = saved["spent"]
+    last, saved_at, step = time.monotonic(), spent, 0
+    while (through := spent / (60 * o.minutes)) < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 1.5e-3 * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
+        rows = torch.randint(0, len(faces), (o.batch,), generator=generator).numpy()
+        people, _, _, rgba = faces.batch(rows, 128)
+        loss = loss_of(model, augment(rgba, generator), people)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step, now = step + 1, time.monotonic()
+        spent, last = spent + now - last, now
+        if spent - saved_at > 120 or spent >= 60 * o.minutes:
+            torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent}, file.with_suffix(".new"))
+            file.with_suffix(".new").replace(file)
+            figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(model, held_out).items())
+            print(f"{spent / 60:.1f} min, {step} steps, loss {loss.item():.3f}, held-out {figures}", flush=True)
+            saved_at = spent
+
+
+if __name__ == "__main__":
+    main()
