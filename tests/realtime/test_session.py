@@ -8,16 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
+from io import StringIO
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from realtime.cameras import list_cameras
 from realtime.cli import app
+from realtime.clock import FakeClock
+from realtime.session import _status
+from realtime.statistics import Statistics
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S, PATIENCE = 0.05, 1200  # only to wait for another process
@@ -140,6 +145,19 @@ def test_a_missing_camera_suggests_the_demo() -> None:
     result = avatar_live("--output", "null")
     assert result.exit_code == 2
     assert "--source demo" in result.stderr
+
+
+def test_the_status_line_is_for_terminals_only() -> None:
+    statistics = Statistics(FakeClock())
+    statistics.frame_in()
+    statistics.picture_out(0)
+    shown, silent = StringIO(), StringIO()
+    with _status(statistics, Console(file=shown, force_terminal=True, width=120)):
+        pass
+    with _status(statistics, Console(file=silent)):
+        pass
+    assert "0.0 fps   latency 0 / 0 / 0 ms   in 1  out 1  dropped 0  no face 0" in shown.getvalue()
+    assert silent.getvalue() == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
