@@ -72,6 +72,8 @@ def read_content(content: bytes) -> tuple[Any, str]:
     budget = Budget(content_bytes=max(CONTENT_FLOOR, CONTENT_PER_FILE * len(content)))
     if content[:4] == b"PK\x03\x04":
         return read_zip(content, budget), "zip"
+    if content[257:262] == b"ustar":
+        raise CheckpointError("the file is a tar archive; unpack it and import the checkpoint in it")
     if content[:1] != b"\x80":
         start = content[:16].decode("ascii", "backslashreplace")
         raise CheckpointError(f"the file starts with {start!r}: neither a torch checkpoint nor a pickle; refused")

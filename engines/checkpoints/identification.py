@@ -60,7 +60,7 @@ def _convert(root: Any, kind: str) -> Converted:
     if place is not None:
         state, centre = place
         network, notes = rosinality.read_generator(state, centre)
-        return Converted(ROSINALITY, (network,), notes)
+        return Converted(ROSINALITY, (network,), (*notes, *left_out(state)))
     for module in (nvlabs, tensorflow_legacy):
         if reason := module.refusal(root):
             raise CheckpointError(f"{reason}; supported kinds: {', '.join(KINDS)}")
@@ -79,6 +79,12 @@ def generator_place(root: Any) -> tuple[NamedTensors, Any] | None:
             if isinstance(state, dict) and rosinality.is_generator(state, prefix):
                 return NamedTensors(state, prefix), root.get("latent_avg")
     return None
+
+
+def left_out(state: NamedTensors) -> tuple[str, ...]:
+    """A note on what else lies in a state dictionary beside a generator whose names have a prefix."""
+    beside = {str(name).partition(".")[0] for name in state.values if not str(name).startswith(state.prefix)}
+    return (f"the file also holds {', '.join(sorted(beside)[:5])}, which was left out",) if beside else ()
 
 
 def describe(root: Any) -> str:

@@ -185,24 +185,20 @@ class _Machine:
     def do_stop(self, _: None) -> None:
         self.result = self.pop()
 
-    # Containers.
+    # Containers, out of what lies above the last mark.
 
     def do_tuple(self, _: None) -> None:
-        """Everything above the mark as a tuple."""
         self.stack.append(tuple(self.pop_to_mark()))
 
     def do_list(self, _: None) -> None:
-        """Everything above the mark as a list."""
         self.stack.append(self.pop_to_mark())
 
     def do_dict(self, _: None) -> None:
-        """Everything above the mark as a dictionary."""
         items = self.pop_to_mark()
         self.stack.append({})
         self.set_items(items)
 
     def do_frozenset(self, _: None) -> None:
-        """Everything above the mark as a frozen set."""
         self.stack.append(frozenset(plain_set(self.pop_to_mark())))
 
     def do_append(self, _: None) -> None:
@@ -210,21 +206,17 @@ class _Machine:
         self.top(list).append(value)
 
     def do_appends(self, _: None) -> None:
-        """Append everything above the mark to the list below it."""
         values = self.pop_to_mark()
         self.top(list).extend(values)
 
     def do_additems(self, _: None) -> None:
-        """Add everything above the mark to the set below it."""
         values = self.pop_to_mark()
         self.top(set).update(plain_set(values))
 
     def do_setitem(self, _: None) -> None:
-        """Set one item of the dictionary below it."""
         self.set_items(self.pop_many(2))
 
     def do_setitems(self, _: None) -> None:
-        """Set everything above the mark as items of the dictionary below it."""
         self.set_items(self.pop_to_mark())
 
     def set_items(self, items: list[Any]) -> None:

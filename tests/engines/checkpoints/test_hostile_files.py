@@ -7,6 +7,7 @@ import pickle
 import pickletools
 import struct
 import sys
+import tarfile
 import tracemalloc
 import zipfile
 from collections import OrderedDict
@@ -425,6 +426,10 @@ def test_other_files_are_refused():
     refused(b"\x89PNG\r\n\x1a\n", "starts with .* neither a torch checkpoint nor a pickle")
     refused(b"<html>404</html>", "starts with '<html>404</html>'")
     refused(b"\x80\x04", "the pickle is damaged")
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("e4e.pt"))
+    refused(stream.getvalue(), "is a tar archive; unpack it")
     refused(program(), "the pickle is damaged at byte")
 
 

@@ -89,6 +89,13 @@ def test_files_without_noise_maps_draw_none(generator_state):
     assert not converted.networks[0].tensors["synthesis.blocks.4.conv1.noise"].any()
 
 
+def test_networks_beside_the_generator_are_noted(generator_state):
+    state, centre = generator_state
+    mixed = {**{f"generator.{name}": value for name, value in state.items()}, "res.0.conv.weight": centre}
+    notes = convert({"g_ema": mixed, "latent_avg": centre}).notes
+    assert notes == ("the file also holds res, which was left out",)
+
+
 def test_half_precision_files_are_widened(generator_state):
     state, centre = generator_state
     stream = io.BytesIO()
