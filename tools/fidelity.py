@@ -72,7 +72,7 @@ def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) 
     for column, name in enumerate(FIGURES):
         one, other = source.figures[:, column], avatar.figures[:, column]
         spread = float(np.nanstd(one)) if np.isfinite(one).any() else 0.0
-        moves = spread >= NOISE[name]
+        moves = bool(spread >= NOISE[name])
         rows[name] = {"r": pearson(one, other), "lag": lag(one, other), "spread": spread, "moves": moves}
     found = np.isfinite(source.figures[:, 0])
     result: dict[str, Any] = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from realtime.statistics import machine, versions
 
@@ -24,5 +26,16 @@ def record(name: str, path: Path | None = None, **content: object) -> Path:
     date = time.strftime("%Y-%m-%d", time.gmtime())
     path = path or ROOT / f"docs/measurements/{name}-{date}.json"
     made = {"date": date, "commit": commit(), "machine": machine(), "versions": versions()}
-    path.write_text(json.dumps({**made, **content}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_plain({**made, **content}), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it: what is not a number becomes null, floats keep six digits."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
