@@ -14,6 +14,7 @@ file's size plus a constant, and time is linear.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -73,9 +74,11 @@ def read_pickle(
     machine = _Machine(builders, budget, persistent)
     position = 0
     try:
-        for opcode, argument, at in pickletools.genops(stream):
-            position = at or 0
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of text with unknown escapes
+            for opcode, argument, at in pickletools.genops(stream):
+                position = at or 0
+                machine.step(opcode.name, argument)
     except CheckpointError:
         raise
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -291,7 +294,6 @@ class _Machine:
             raise CheckpointError(f"the file sets attributes of a {type(target).__name__}; refused")
 
     def do_binpersid(self, _: None) -> None:
-        """A reference to something outside the pickle."""
         reference = self.pop()
         if self.persistent is None or not isinstance(reference, tuple):
             raise CheckpointError("the pickle refers to something outside itself; refused")
