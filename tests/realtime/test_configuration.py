@@ -5,7 +5,9 @@ from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
+from engines import bundled
 from realtime import configuration
 from realtime.configuration import KEYS, VARIABLES, edit, load, styles
 from realtime.errors import UsageError
@@ -152,3 +154,9 @@ def test_bundled_styles_are_sound() -> None:
     for style in known.values():
         assert style.description
         assert style.edits.keys() <= configuration.edits().keys()
+
+
+def test_what_styles_toml_can_edit_is_what_the_model_can() -> None:
+    for name in bundled.MODELS:
+        tensors = load_file(bundled.verify(bundled.manifest()["directions"]))
+        assert {key.partition(".")[0] for key in tensors} == configuration.edits().keys(), name
