@@ -181,7 +181,7 @@ def table(clips: dict[str, dict[str, Any]]) -> str:
         lines.append(f"| {clip} | {result['avatar_found']}/{result['found']} | {' | '.join(cells)} | {still} |")
     summary = means(clips)
     average = [f"**{summary[name]['r']:.2f}**" for name in FIGURES]
-    late = [f"{summary[name]['lag']:.0f}" for name in FIGURES]
+    late = [f"{summary[name]['lag'] + 0.0:.0f}" for name in FIGURES]
     lines.append(f"| **mean** | | {' | '.join(average)} | {_gain(clips)} |")
     lines.append(f"| median lag | | {' | '.join(late)} | |")
     return "\n".join(lines)
