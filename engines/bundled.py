@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from collections.abc import Mapping
@@ -86,8 +87,9 @@ def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
     return file
 
 
+@functools.lru_cache(maxsize=2)
 def load(name: str, device: str = "auto", folder: Path = WEIGHTS) -> BundledModel:
-    """A bundled model. Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it)."""
+    """A bundled model, loaded once and shared by all who ask. Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it)."""
     if name not in MODELS:
         near = get_close_matches(name, MODELS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""

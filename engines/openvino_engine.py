@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,26 @@ class OpenVinoEngine:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise EngineError(f"OpenVINO cannot run {file.name}: {reason}; run avatar-live doctor") from error
-        self._request = self._model.create_infer_request()
+        self._local = threading.local()
         self._names = [port.get_any_name() for port in self._model.inputs]
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip()
 
     def infer(self, *inputs: Array) -> tuple[Array, ...]:
-        """The outputs for inputs in the model's order. The arrays are the engine's own and change with the next call."""
+        """The outputs for inputs in the model's order.
+
+        The arrays are the engine's own and change with the same thread's next call; threads do not disturb each other.
+        """
         if len(inputs) != len(self._names):
             raise EngineError(f"{len(inputs)} inputs were given; wanted {', '.join(self._names)}")
-        self._request.infer([np.ascontiguousarray(value) for value in inputs], share_inputs=True, share_outputs=True)
-        return tuple(self._request.get_output_tensor(i).data for i in range(len(self._model.outputs)))
+        request = self._request()
+        request.infer([np.ascontiguousarray(value) for value in inputs], share_inputs=True, share_outputs=True)
+        return tuple(request.get_output_tensor(i).data for i in range(len(self._model.outputs)))
+
+    def _request(self) -> ov.InferRequest:
+        if not hasattr(self._local, "request"):
+            self._local.request = self._model.create_infer_request()
+        request: ov.InferRequest = self._local.request
+        return request
 
     def describe(self) -> str:
         """Runtime, precision and processor, in one line."""

@@ -2,7 +2,7 @@
 
     python -m tools.train_encoder --data runs/faces --out runs/encoder --minutes 12
 
-Trained on drawn heads before random backgrounds, with shifts, light, colour, blur, noise and things in front of the face, so
+Trained on drawn heads before random scenery, with shifts, light, colour, blur, noise and things in front of the face, so
 that it bears what cameras do. The loss is a Huber distance for measures and a cross-entropy for hair styles and yes-or-no.
 """
 
@@ -13,6 +13,7 @@ import math
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,19 @@ def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Te
     return loss + 0.3 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
 
 
+def reduced(faces: Faces) -> Tensor:
+    """All pictures of a split, premultiplied RGBA uint8 [n, 4, 96, 96], in memory."""
+    rows = np.empty((len(faces), SIZE, SIZE, 4), np.uint8)
+    i = 0
+    for shard in faces.pictures:
+        for rgba in shard:
+            flat = rgba.astype(np.float32)
+            flat[..., :3] *= flat[..., 3:] / 255
+            rows[i] = cv2.resize(flat, (SIZE, SIZE), interpolation=cv2.INTER_AREA) + 0.5
+            i += 1
+    return torch.from_numpy(rows).permute(0, 3, 1, 2)
+
+
 def backgrounds(count: int, generator: torch.Generator) -> Tensor:
     """Smooth random pictures [count, 3, 96, 96] of several scales."""
     total = torch.rand(count, 3, 1, 1, generator=generator).expand(-1, -1, SIZE, SIZE)
@@ -80,8 +94,8 @@ def backgrounds(count: int, generator: torch.Generator) -> Tensor:
     return total.clamp(0, 1)
 
 
-def augment(rgba: Tensor, generator: torch.Generator) -> Tensor:
-    """Premultiplied RGBA [N, 4, 128, 128] -> RGB [N, 3, 96, 96] as a camera might see it."""
+def augment(rgba: Tensor, scenery: Tensor, generator: torch.Generator) -> Tensor:
+    """Premultiplied RGBA [N, 4, 96, 96] -> RGB [N, 3, 96, 96] as a camera might see it."""
     n = len(rgba)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -90,7 +104,8 @@ def augment(rgba: Tensor, generator: torch.Generator) -> Tensor:
     scale, angle = uniform(0.88, 1.12), uniform(-0.06, 0.06)
     theta = torch.stack([scale * angle.cos(), -angle.sin(), uniform(-0.08, 0.08), angle.sin(), scale * angle.cos(), uniform(-0.08, 0.08)], 1)
     warped = F.grid_sample(rgba, F.affine_grid(theta.view(n, 2, 3), [n, 4, SIZE, SIZE], align_corners=False), align_corners=False)
-    picture = warped[:, :3] + (1 - warped[:, 3:]) * backgrounds(n, generator)
+    behind = scenery[torch.randint(0, len(scenery), (n,), generator=generator)]
+    picture = warped[:, :3] + (1 - warped[:, 3:]) * behind
     x, y, w, h = (uniform(a, b, 1, 1, 1) for a, b in ((0, 1), (0.4, 1.2), (0, 0.25), (0, 0.25)))
     axis = torch.arange(SIZE) / SIZE
     inside = ((axis[None, None, None] - x).abs() < w) & ((axis[None, None, :, None] - y).abs() < h) & (uniform(0, 1, 1, 1, 1) < 0.25)
@@ -103,11 +118,11 @@ def augment(rgba: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: AttributeEncoder, faces: Faces) -> dict[str, float]:
+def evaluate(model: AttributeEncoder, faces: Faces, small: Tensor) -> dict[str, float]:
     """Accuracy on people who were not trained on, plain grey background."""
-    rgba = faces.batch(np.arange(len(faces)), 128)
-    pictures = F.interpolate(rgba[3][:, :3] + (1 - rgba[3][:, 3:]) * 0.6, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
-    raw, want = model.raw(pictures), rgba[0]
+    rgba = small.float() / 255
+    raw = model.raw(rgba[:, :3] + (1 - rgba[:, 3:]) * 0.6)
+    want = torch.from_numpy(faces.parameters[:, faces.attribute])
     worn = want[:, YES_COLUMNS[:2]].sum(1) > 0.5
     beard = [column(n) for n in ("beard", "goatee", "moustache")]
     values = raw * model.spread + model.mean
@@ -139,9 +154,12 @@ def main() -> None:
         raise SystemExit("engines/attributes.py and tools/face_world/params.h name different attributes; make them one list again")
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
+    torch.set_flush_denormal(True)
     generator = torch.Generator().manual_seed(int(time.time()))
     faces, held_out = Faces(o.data, "train"), Faces(o.data, "held_out")
-    model = AttributeEncoder()
+    scenery = backgrounds(600, generator)
+    small, unseen = reduced(faces), reduced(held_out)
+    model = AttributeEncoder().to(memory_format=torch.channels_last)
     attributes = torch.from_numpy(faces.parameters[:, faces.attribute])
     model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
@@ -155,19 +173,18 @@ def main() -> None:
     while (through := spent / (60 * o.minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = 1.5e-3 * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
-        rows = torch.randint(0, len(faces), (o.batch,), generator=generator).numpy()
-        people, _, _, rgba = faces.batch(rows, 128)
-        loss = loss_of(model, augment(rgba, generator), people)
+        rows = torch.randint(0, len(faces), (o.batch,), generator=generator)
+        loss = loss_of(model, augment(small[rows].float() / 255, scenery, generator), attributes[rows])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         step, now = step + 1, time.monotonic()
-        spent, last = spent + now - last, now
+        spent, last = spent + min(now - last, 10.0), now
         if spent - saved_at > 120 or spent >= 60 * o.minutes:
             torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent}, file.with_suffix(".new"))
             file.with_suffix(".new").replace(file)
-            figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(model, held_out).items())
+            figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(model, held_out, unseen).items())
             print(f"{spent / 60:.1f} min, {step} steps, loss {loss.item():.3f}, held-out {figures}", flush=True)
             saved_at = spent
 

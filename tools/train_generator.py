@@ -198,7 +198,7 @@ def main() -> None:
         average.update_parameters(model)
         step += 1
         now = time.monotonic()
-        spent, last = spent + now - last, now
+        spent, last = spent + min(now - last, 10.0), now
         if spent - saved_at > 180 or stage_of(spent, o.minutes)[1] >= 1:
             state = {"model": model.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent, "step": step}
             torch.save(state, file.with_suffix(".new"))
