@@ -4,14 +4,13 @@ import pytest
 import torch
 
 from engines.encoders import (
-    EncoderConfig,
     StyleEncoder,
     encoder_from_tensors,
     picture_to_input,
     refine,
     shrink_to_input,
-    stage_starts,
 )
+from engines.encoders_config import EncoderConfig, stage_starts
 
 CODE, PICTURE = 5e-5, 1e-4  # the stricter of the cases' two tolerances, for float32 on a CPU
 
