@@ -23,6 +23,8 @@ from engines.attributes import ATTRIBUTES, HAIR_STYLES, column
 from tools.train_generator import Faces, attribute_names
 
 SIZE = 96
+# The part of the aligner's square (256 px) that shows a real head as large as drawn heads are in their pictures.
+SEEN = (32, 29, 198)  # top, left, side
 YES_OR_NO = ("glasses_round", "glasses_square", "fringe")
 STYLE_COLUMNS = [column(name) for name in HAIR_STYLES]
 YES_COLUMNS = [column(name) for name in YES_OR_NO]
@@ -41,7 +43,9 @@ class AttributeEncoder(nn.Module):
             layers += [nn.Conv2d(before, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.LeakyReLU(0.1)]
             layers += [nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)] if width > 24 else []
             before = width
-        self.features = nn.Sequential(*layers, nn.Flatten(), nn.Linear(192 * 9, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(ATTRIBUTES)))
+        self.features = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(192 * 9, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(ATTRIBUTES))
+        )
         self.mean = nn.Parameter(torch.zeros(len(ATTRIBUTES)), requires_grad=False)
         self.spread = nn.Parameter(torch.ones(len(ATTRIBUTES)), requires_grad=False)
 
@@ -51,7 +55,8 @@ class AttributeEncoder(nn.Module):
 
     def forward(self, crop: Tensor) -> Tensor:
         """See the class."""
-        rgb = crop.permute(0, 3, 1, 2).float().flip(1) / 255
+        top, left, side = SEEN
+        rgb = crop[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float().flip(1) / 255
         raw = self.raw(F.interpolate(F.avg_pool2d(rgb, 2), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
         columns = [raw[:, i] * self.spread[i] + self.mean[i] for i in range(len(ATTRIBUTES))]
         styles = raw[:, STYLE_COLUMNS].softmax(1)
@@ -102,13 +107,29 @@ def augment(rgba: Tensor, scenery: Tensor, generator: torch.Generator) -> Tensor
         return low + (high - low) * torch.rand(n, *shape, generator=generator)
 
     scale, angle = uniform(0.88, 1.12), uniform(-0.06, 0.06)
-    theta = torch.stack([scale * angle.cos(), -angle.sin(), uniform(-0.08, 0.08), angle.sin(), scale * angle.cos(), uniform(-0.08, 0.08)], 1)
-    warped = F.grid_sample(rgba, F.affine_grid(theta.view(n, 2, 3), [n, 4, SIZE, SIZE], align_corners=False), align_corners=False)
+    theta = torch.stack(
+        [
+            scale * angle.cos(),
+            -angle.sin(),
+            uniform(-0.08, 0.08),
+            angle.sin(),
+            scale * angle.cos(),
+            uniform(-0.08, 0.08),
+        ],
+        1,
+    )
+    warped = F.grid_sample(
+        rgba, F.affine_grid(theta.view(n, 2, 3), [n, 4, SIZE, SIZE], align_corners=False), align_corners=False
+    )
     behind = scenery[torch.randint(0, len(scenery), (n,), generator=generator)]
     picture = warped[:, :3] + (1 - warped[:, 3:]) * behind
     x, y, w, h = (uniform(a, b, 1, 1, 1) for a, b in ((0, 1), (0.4, 1.2), (0, 0.25), (0, 0.25)))
     axis = torch.arange(SIZE) / SIZE
-    inside = ((axis[None, None, None] - x).abs() < w) & ((axis[None, None, :, None] - y).abs() < h) & (uniform(0, 1, 1, 1, 1) < 0.25)
+    inside = (
+        ((axis[None, None, None] - x).abs() < w)
+        & ((axis[None, None, :, None] - y).abs() < h)
+        & (uniform(0, 1, 1, 1, 1) < 0.25)
+    )
     picture = torch.where(inside, uniform(0, 1, 3, 1, 1), picture)
     picture = picture * uniform(0.82, 1.18, 1, 1, 1) * uniform(0.94, 1.06, 3, 1, 1)
     picture = (picture - 0.5) * uniform(0.8, 1.15, 1, 1, 1) + 0.5 + uniform(-0.05, 0.05, 1, 1, 1)
@@ -151,7 +172,9 @@ def main() -> None:
     a.add_argument("--batch", type=int, default=48)
     o = a.parse_args()
     if tuple(attribute_names()) != ATTRIBUTES:
-        raise SystemExit("engines/attributes.py and tools/face_world/params.h name different attributes; make them one list again")
+        raise SystemExit(
+            "engines/attributes.py and tools/face_world/params.h name different attributes; make them one list again"
+        )
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
@@ -182,7 +205,10 @@ def main() -> None:
         step, now = step + 1, time.monotonic()
         spent, last = spent + min(now - last, 10.0), now
         if spent - saved_at > 120 or spent >= 60 * o.minutes:
-            torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent}, file.with_suffix(".new"))
+            torch.save(
+                {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent},
+                file.with_suffix(".new"),
+            )
             file.with_suffix(".new").replace(file)
             figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(model, held_out, unseen).items())
             print(f"{spent / 60:.1f} min, {step} steps, loss {loss.item():.3f}, held-out {figures}", flush=True)
