@@ -1,6 +1,6 @@
 """The encoder: (:class:`Face`, :class:`Crop`) to :class:`Latent`.
 
-Who it is (W+) is estimated from the crop and averaged over many frames, so that the avatar's nose does not change when you
+Who it is (W+) is estimated from the crop (skin and lips by their colour there) and averaged over many frames, so that the avatar's nose does not change when you
 blink; what it does (the motion code) is read off the landmarks in every frame.
 """
 
@@ -9,13 +9,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, decided
+from engines.attributes import ATTRIBUTES, column, decided
 from engines.bundled import LAYERS, BundledModel
 from engines.motion import LIMITS, POSE
+from realtime.colours import LIPS, SKIN, colour_at
 from realtime.expression import MotionReader
 from realtime.frames import Crop, Face, Floats, Latent
 from realtime.settings import EncodingSettings
 
+_SKIN, _LIPS = ([column(f"{part}_{c}") for c in "rgb"] for part in ("skin", "lip"))
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
 
@@ -47,16 +49,19 @@ class Encoder:
         """The code of one frame."""
         head = pose(crop.rotation)
         if self._frames < self._settings.identity_frames:
-            self._look(crop, float(np.exp(-(head[:2] @ head[:2]) / (2 * _FRONTAL**2))))
+            self._look(face, crop, float(np.exp(-(head[:2] @ head[:2]) / (2 * _FRONTAL**2))))
         assert self._w is not None  # set by the first look
         motion = np.concatenate([head, self._motion.read(face.landmarks, crop.rotation)])
         wplus = np.repeat(self._w, LAYERS, axis=0)
         return Latent(face.frame_id, face.captured_ns, wplus, motion, crop.transform, face.fresh)
 
-    def _look(self, crop: Crop, weight: float) -> None:
+    def _look(self, face: Face, crop: Crop, weight: float) -> None:
         """Take one more crop into the estimate of who it is."""
         (attributes,) = self._model.encoder.infer(crop.pixels[None])
-        self._sum += weight * attributes[0]
+        seen = attributes[0].astype(np.float64)
+        seen[_SKIN] = colour_at(face, crop, SKIN)
+        seen[_LIPS] = colour_at(face, crop, LIPS)
+        self._sum += weight * seen
         self._weight += weight
         self._frames += 1
         mean = dict(zip(ATTRIBUTES, (float(v) for v in self._sum / self._weight), strict=True))

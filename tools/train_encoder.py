@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from engines.attributes import ATTRIBUTES, HAIR_STYLES, column
 from tools.train_generator import Faces, attribute_names
 
-SIZE = 96
+SIZE = 64
 # The part of the aligner's square (256 px) that shows a real head as large as drawn heads are in their pictures.
 SEEN = (32, 29, 198)  # top, left, side
 YES_OR_NO = ("glasses_round", "glasses_square", "fringe")
@@ -36,28 +36,28 @@ class AttributeEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (24, 48, 80, 128, 192)
         layers: list[nn.Module] = []
         before = 3
-        for width in widths:
-            layers += [nn.Conv2d(before, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.LeakyReLU(0.1)]
-            layers += [nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)] if width > 24 else []
+        # Batch norm, which keeps how bright a picture is: skin is told by that.
+        for width in (32, 64, 96, 128):
+            for stride, inside in ((2, before), (1, width)):
+                conv = nn.Conv2d(inside, width, 3, stride=stride, padding=1, bias=False)
+                layers += [conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1)]
             before = width
-        self.features = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(192 * 9, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(ATTRIBUTES))
-        )
+        layers += [nn.Flatten(), nn.Linear(128 * 16, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(ATTRIBUTES))]
+        self.features = nn.Sequential(*layers)
         self.mean = nn.Parameter(torch.zeros(len(ATTRIBUTES)), requires_grad=False)
         self.spread = nn.Parameter(torch.ones(len(ATTRIBUTES)), requires_grad=False)
 
     def raw(self, pictures: Tensor) -> Tensor:
-        """RGB [N, 3, 96, 96] in 0..1 -> normalised measures and logits [N, attributes]."""
+        """RGB [N, 3, 64, 64] in 0..1 -> normalised measures and logits [N, attributes]."""
         return self.features(pictures * 4 - 2)
 
     def forward(self, crop: Tensor) -> Tensor:
         """See the class."""
         top, left, side = SEEN
         rgb = crop[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float().flip(1) / 255
-        raw = self.raw(F.interpolate(F.avg_pool2d(rgb, 2), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
+        raw = self.raw(F.interpolate(F.avg_pool2d(rgb, 3), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
         columns = [raw[:, i] * self.spread[i] + self.mean[i] for i in range(len(ATTRIBUTES))]
         styles = raw[:, STYLE_COLUMNS].softmax(1)
         for k, i in enumerate(STYLE_COLUMNS):
@@ -77,7 +77,7 @@ def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Te
 
 
 def reduced(faces: Faces) -> Tensor:
-    """All pictures of a split, premultiplied RGBA uint8 [n, 4, 96, 96], in memory."""
+    """All pictures of a split, premultiplied RGBA uint8 [n, 4, 64, 64], in memory."""
     rows = np.empty((len(faces), SIZE, SIZE, 4), np.uint8)
     i = 0
     for shard in faces.pictures:
@@ -90,9 +90,9 @@ def reduced(faces: Faces) -> Tensor:
 
 
 def backgrounds(count: int, generator: torch.Generator) -> Tensor:
-    """Smooth random pictures [count, 3, 96, 96] of several scales."""
+    """Smooth random pictures [count, 3, 64, 64] of several scales."""
     total = torch.rand(count, 3, 1, 1, generator=generator).expand(-1, -1, SIZE, SIZE)
-    for scale in (2, 5, 12, 30):
+    for scale in (2, 5, 12, 24):
         noise = torch.rand(count, 3, scale, scale, generator=generator) - 0.5
         strength = torch.rand(count, 1, 1, 1, generator=generator) ** 2
         total = total + strength * F.interpolate(noise, size=(SIZE, SIZE), mode="bicubic", align_corners=False)
@@ -100,7 +100,7 @@ def backgrounds(count: int, generator: torch.Generator) -> Tensor:
 
 
 def augment(rgba: Tensor, scenery: Tensor, generator: torch.Generator) -> Tensor:
-    """Premultiplied RGBA [N, 4, 96, 96] -> RGB [N, 3, 96, 96] as a camera might see it."""
+    """Premultiplied RGBA [N, 4, 64, 64] -> RGB [N, 3, 64, 64] as a camera might see it."""
     n = len(rgba)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -142,11 +142,13 @@ def augment(rgba: Tensor, scenery: Tensor, generator: torch.Generator) -> Tensor
 def evaluate(model: AttributeEncoder, faces: Faces, small: Tensor) -> dict[str, float]:
     """Accuracy on people who were not trained on, plain grey background."""
     rgba = small.float() / 255
+    model.eval()
     raw = model.raw(rgba[:, :3] + (1 - rgba[:, 3:]) * 0.6)
     want = torch.from_numpy(faces.parameters[:, faces.attribute])
     worn = want[:, YES_COLUMNS[:2]].sum(1) > 0.5
     beard = [column(n) for n in ("beard", "goatee", "moustache")]
     values = raw * model.spread + model.mean
+    model.train()
     return {
         "hair_style": float((raw[:, STYLE_COLUMNS].argmax(1) == want[:, STYLE_COLUMNS].argmax(1)).float().mean()),
         "glasses": float(((raw[:, YES_COLUMNS[:2]].sigmoid().sum(1) > 0.5) == worn).float().mean()),
@@ -169,7 +171,7 @@ def main() -> None:
     a.add_argument("--data", type=Path, default=Path("runs/faces"))
     a.add_argument("--out", type=Path, default=Path("runs/encoder"))
     a.add_argument("--minutes", type=float, default=12)
-    a.add_argument("--batch", type=int, default=48)
+    a.add_argument("--batch", type=int, default=64)
     o = a.parse_args()
     if tuple(attribute_names()) != ATTRIBUTES:
         raise SystemExit(

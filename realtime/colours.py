@@ -1,0 +1,29 @@
+"""Colours of a face, read off the picture where the landmarks say what is what."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.frames import Crop, Face
+
+Colour = npt.NDArray[np.float64]
+
+SKIN = (50, 280, 205, 425, 151, 9, 108, 337)  # FaceMesh: cheeks, beside the nose, forehead
+LIPS = (0, 37, 267, 17, 84, 314)
+_RADIUS = 3  # crop pixels around each point
+
+
+def colour_at(face: Face, crop: Crop, points: tuple[int, ...]) -> Colour:
+    """The median colour around landmarks as linear RGB 0..1, float64 [3], undone for the drawn heads' display curve.
+
+    The curve is the one of ``tools/face_world/world.h``: display = sqrt(1.1 x / (1 + 0.16 x)).
+    """
+    inverse = np.linalg.inv(crop.transform[:, :2])
+    places = (face.landmarks[list(points), :2] - crop.transform[:, 2]) @ inverse.T
+    size = crop.pixels.shape[0]
+    corners = np.clip(np.rint(places).astype(int) - _RADIUS, 0, size - 2 * _RADIUS - 1)
+    side = 2 * _RADIUS + 1
+    patches = [crop.pixels[y : y + side, x : x + side].reshape(-1, 3) for x, y in corners]
+    display = np.median(np.median(patches, axis=1), axis=0)[::-1] / 255
+    return np.asarray(display**2 / (1.1 - 0.16 * display**2))
