@@ -23,6 +23,7 @@ QUERYCAP = 0x80685600
 ENUM_FMT = 0xC0405602
 ENUM_FRAMESIZES = 0xC02C564A
 ENUM_FRAMEINTERVALS = 0xC034564B
+STREAMON = 0x40045612
 
 CAPABILITY = struct.Struct("=16s32s32sIII12x")
 FORMAT = struct.Struct("=III32s4sI12x")
@@ -30,9 +31,11 @@ FRAME_SIZE = struct.Struct("=II I 6I 8x")
 FRAME_INTERVAL = struct.Struct("=II II I 6I 8x")
 
 CAPTURE = 0x00000001
+OUTPUT = 0x00000002
 CAPTURE_MPLANE = 0x00001000
 HAS_DEVICE_CAPS = 0x80000000
 BUFFER_CAPTURE = 1
+BUFFER_OUTPUT = 2
 DISCRETE = 1
 LOOPBACK = "loopback"  # part of the name of v4l2loopback's driver
 USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080))
@@ -42,11 +45,12 @@ Ioctl = Callable[[int, int, bytearray], int]
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a device says of itself; ``captures`` is true when pictures come out of it."""
+    """What a device says of itself: whether pictures come out of it (``captures``) and can be put in (``takes``)."""
 
     driver: str
     card: str
     captures: bool
+    takes: bool
 
 
 def device_paths(dev: Path = DEV) -> list[Path]:
@@ -83,7 +87,7 @@ def capability(handle: int, ioctl: Ioctl = fcntl.ioctl) -> Capability | None:
         return None
     driver, card, _, _, all_caps, device_caps = CAPABILITY.unpack(buffer)
     caps = device_caps if all_caps & HAS_DEVICE_CAPS else all_caps
-    return Capability(_text(driver), _text(card), bool(caps & (CAPTURE | CAPTURE_MPLANE)))
+    return Capability(_text(driver), _text(card), bool(caps & (CAPTURE | CAPTURE_MPLANE)), bool(caps & OUTPUT))
 
 
 def loopbacks() -> list[Path]:
@@ -98,9 +102,21 @@ def loopbacks() -> list[Path]:
             told = capability(handle)
             if told is not None and LOOPBACK in told.driver:
                 found.append(path)
+                _revive(handle, told)
         finally:
             os.close(handle)
     return found
+
+
+def _revive(handle: int, told: Capability, ioctl: Ioctl = fcntl.ioctl) -> None:
+    """Give an idle loopback its input side back.
+
+    Up to v4l2loopback 0.12.7 (Debian 12, Ubuntu 22.04) a device with exclusive_caps can neither be sent to nor read
+    from once a program that wrote plainly has closed it: see issue 470 of v4l2loopback. A STREAMON, even one that is
+    refused, makes this handle a writer, and closing a writer restores the device.
+    """
+    if not told.captures and not told.takes:
+        _asked(handle, STREAMON, bytearray(BUFFER_OUTPUT.to_bytes(4, "little")), ioctl)
 
 
 def modes(handle: int, ioctl: Ioctl = fcntl.ioctl) -> tuple[Mode, ...]:

@@ -48,6 +48,7 @@ class VirtualCamera:
     def __init__(self, size: tuple[int, int], fps: float, name: str | None, settings: OutputSettings) -> None:
         self._size = size
         width, height = even_size(size)
+        choices = _choices()
         try:
             self._camera = pyvirtualcam.Camera(
                 width,
@@ -58,7 +59,7 @@ class VirtualCamera:
                 backend=_backend(settings.camera_backend),
             )
         except RuntimeError as error:
-            raise DeviceError(missing_camera(name, str(error), _choices())) from None
+            raise DeviceError(missing_camera(name, str(error), choices)) from None
         self._open = True
 
     def describe(self) -> str:
@@ -83,6 +84,7 @@ class VirtualCamera:
         if self._open:
             self._open = False
             self._camera.close()
+            _choices()  # leaves the device ready for the next program
 
 
 def missing_camera(name: str | None, reason: str, choices: list[str], system: str | None = None) -> str:
@@ -99,7 +101,7 @@ def missing_camera(name: str | None, reason: str, choices: list[str], system: st
 
 
 def _choices() -> list[str]:
-    """The virtual cameras of this system where it can be asked for them."""
+    """The virtual cameras of this system where it can be asked for them, ready to be opened."""
     if platform.system() != "Linux":
         return []
     from realtime.v4l2 import loopbacks

@@ -19,7 +19,7 @@ from realtime.sources.base import Stalled
 from realtime.sources.pictures import capped, fitted, mirrored
 
 WAIT_S = 0.1
-CLOSE_S = 1.0
+CLOSE_S = 2.0
 
 
 class DeviceGone(Exception):
@@ -93,7 +93,7 @@ class LiveSource:
         return Frame(self._frame_id, captured_ns, mirrored(fitted(pixels, self.size), self._settings))
 
     def close(self) -> None:
-        """Release the device; again does nothing. A driver that blocks is left behind after a second."""
+        """Release the device; again does nothing. A driver that blocks is left behind after 2 s."""
         self._closing.set()
         self._slot.close()
         self._thread.join(CLOSE_S)

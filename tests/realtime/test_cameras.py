@@ -70,6 +70,7 @@ def test_structures_and_requests_are_those_of_the_header(tmp_path: Path) -> None
         "VIDIOC_ENUM_FMT": v4l2.ENUM_FMT,
         "VIDIOC_ENUM_FRAMESIZES": v4l2.ENUM_FRAMESIZES,
         "VIDIOC_ENUM_FRAMEINTERVALS": v4l2.ENUM_FRAMEINTERVALS,
+        "VIDIOC_STREAMON": v4l2.STREAMON,
         "sizeof(struct v4l2_capability)": v4l2.CAPABILITY.size,
         "sizeof(struct v4l2_fmtdesc)": v4l2.FORMAT.size,
         "sizeof(struct v4l2_frmsizeenum)": v4l2.FRAME_SIZE.size,
@@ -81,6 +82,8 @@ def test_structures_and_requests_are_those_of_the_header(tmp_path: Path) -> None
         "V4L2_CAP_VIDEO_CAPTURE": v4l2.CAPTURE,
         "V4L2_CAP_VIDEO_CAPTURE_MPLANE": v4l2.CAPTURE_MPLANE,
         "V4L2_CAP_DEVICE_CAPS": v4l2.HAS_DEVICE_CAPS,
+        "V4L2_CAP_VIDEO_OUTPUT": v4l2.OUTPUT,
+        "V4L2_BUF_TYPE_VIDEO_OUTPUT": v4l2.BUFFER_OUTPUT,
         "V4L2_BUF_TYPE_VIDEO_CAPTURE": v4l2.BUFFER_CAPTURE,
         "V4L2_FRMSIZE_TYPE_DISCRETE": v4l2.DISCRETE,
     }
@@ -138,7 +141,7 @@ def test_modes_of_a_webcam() -> None:
     from realtime import v4l2
 
     capability = v4l2.capability(0, Webcam())
-    assert capability == v4l2.Capability("uvcvideo", "HD Webcam", captures=True)
+    assert capability == v4l2.Capability("uvcvideo", "HD Webcam", captures=True, takes=False)
     assert v4l2.modes(0, Webcam()) == (
         Mode(1280, 720, 30, "MJPG"),
         Mode(640, 480, 30, "MJPG"),
@@ -156,6 +159,21 @@ def test_modes_of_a_sensor_with_a_range() -> None:
         Mode(1640, 1232, 90, "MJPG"),
     }
     assert not [mode for mode in v4l2.modes(0, Sensor()) if mode.width > 1640]
+
+
+@linux
+@pytest.mark.parametrize(("captures", "takes", "revived"), [(0, 0, True), (1, 0, False), (0, 1, False)])
+def test_only_a_loopback_without_both_sides_is_revived(captures: int, takes: int, revived: bool) -> None:
+    from realtime import v4l2
+
+    asked: list[tuple[int, bytes]] = []
+
+    def driver(handle: int, request: int, buffer: bytearray) -> int:
+        asked.append((request, bytes(buffer)))
+        raise OSError(errno.EINVAL, "Invalid argument")  # as v4l2loopback 0.12.7 does, and is restored all the same
+
+    v4l2._revive(0, v4l2.Capability("v4l2 loopback", "Cam", bool(captures), bool(takes)), driver)
+    assert asked == ([(v4l2.STREAMON, b"\2\0\0\0")] if revived else [])
 
 
 @linux
