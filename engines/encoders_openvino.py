@@ -18,26 +18,25 @@ Floats = npt.NDArray[np.float32]
 def encoder_graph(tensors: Mapping[str, Floats], deltas: bool, centre: Floats | None) -> ov.Model:
     """The encoder with input "pixels", uint8 BGR [1, 256, 256, 3], and output "wplus", float32 [1, rows, w_dim].
 
-    An encoder of ReStyle has two more inputs: "reconstruction", the same form, and "last", the W+ that it was drawn
-    from (first: the centre), to which it adds.
+    An encoder of ReStyle has two more inputs: "last", a W+ (first: the centre), to which it adds, and "seen", the
+    picture that the generator draws of it, float32 RGB [1, 3, 256, 256] of -1 to 1.
 
     tensors: of an imported encoder.
     deltas: whether rows from 1 on are offsets to row 0 (e4e).
     centre: the mean latent [1 or rows, w_dim] that codes are added to, or None; not used by ReStyle.
     """
     config = config_from_tensors({name: values.shape for name, values in tensors.items()}, deltas)
-    names = ["pixels", "reconstruction"][: config.inputs // 3]
-    inputs = [ops.parameter([1, INPUT_PX, INPUT_PX, 3], np.uint8, name=name) for name in names]
-    x = ops.concat([picture_of(pixels) for pixels in inputs], 1)
-    codes = _Encoder(tensors, config).codes(x)
-    if len(inputs) == 2:
-        last = ops.parameter([1, len(config.head_convs), config.w_dim], np.float32, name="last")
-        inputs, names = [*inputs, last], [*names, "last"]
-        codes = ops.add(codes, last)
-    elif centre is not None:
-        codes = ops.add(codes, constant(centre[None]))
-    model = ov.Model([ops.result(codes)], inputs, "encoder")
-    for port, name in zip(model.inputs, names, strict=True):
+    inputs = {"pixels": ops.parameter([1, INPUT_PX, INPUT_PX, 3], np.uint8)}
+    x = picture_of(inputs["pixels"])
+    if config.inputs == 6:
+        inputs["last"] = ops.parameter([1, len(config.head_convs), config.w_dim], np.float32)
+        inputs["seen"] = ops.parameter([1, 3, INPUT_PX, INPUT_PX], np.float32)
+        codes = ops.add(_Encoder(tensors, config).codes(ops.concat([x, inputs["seen"]], 1)), inputs["last"])
+    else:
+        codes = _Encoder(tensors, config).codes(x)
+        codes = codes if centre is None else ops.add(codes, constant(centre[None]))
+    model = ov.Model([ops.result(codes)], list(inputs.values()), "encoder")
+    for port, name in zip(model.inputs, inputs, strict=True):
         port.get_tensor().set_names({name})
     model.outputs[0].get_tensor().set_names({"wplus"})
     return model

@@ -30,21 +30,23 @@ def best_precision(core: ov.Core) -> str:
 class OpenVinoEngine:
     """One model compiled for a batch of one: fixed shapes run up to twice as fast as open ones.
 
+    file: an ONNX file, or a graph that was built here.
     precision: "f32", or "auto" for the fastest that the processor does in hardware.
     Raises EngineError when OpenVINO cannot read or compile the file.
     """
 
-    def __init__(self, file: Path, *, precision: str = "f32") -> None:
+    def __init__(self, file: Path | ov.Model, *, precision: str = "f32") -> None:
         core = ov.Core()
         self.precision = best_precision(core) if precision == "auto" else precision
         hints = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
         try:
-            model = core.read_model(file)
+            model = core.read_model(file) if isinstance(file, Path) else file
             model.reshape({port.get_any_name(): [1, *list(port.partial_shape)[1:]] for port in model.inputs})
             self._model = core.compile_model(model, "CPU", hints)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise EngineError(f"OpenVINO cannot run {file.name}: {reason}; run avatar-live doctor") from error
+            name = file.name if isinstance(file, Path) else file.friendly_name
+            raise EngineError(f"OpenVINO cannot run {name}: {reason}; run avatar-live doctor") from error
         self._local = threading.local()
         self._names = [port.get_any_name() for port in self._model.inputs]
         self.device = str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip()

@@ -11,7 +11,7 @@ so that weights stay constants, which runtimes prepare once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
 
+from engines.encoders_config import INPUT_PX
 from engines.errors import EngineError
 from engines.stylegan2_config import GeneratorConfig, config_from_tensors
 
@@ -27,12 +28,13 @@ Node = Any  # openvino's own nodes are not typed
 FILTER_TAPS = 4
 
 
-def generator_graph(tensors: Mapping[str, Floats], clamp: float | None, *, as_pixels: bool = True) -> ov.Model:
+def generator_graph(tensors: Mapping[str, Floats], clamp: float | None, outputs: Sequence[str]) -> ov.Model:
     """The synthesis network with input "wplus", float32 [1, rows, w_dim].
 
     tensors: of an imported generator.
     clamp: the activations' limit, or None.
-    as_pixels: output "pixels", uint8 BGR [1, S, S, 3]; otherwise "picture", float32 RGB [1, 3, S, S], about -1 to 1.
+    outputs: names of OUTPUTS: "pixels", uint8 BGR [1, S, S, 3]; "picture", float32 RGB [1, 3, S, S], about -1 to 1;
+        "seen", the picture averaged (or repeated) to an encoder's 256 px.
 
     Raises EngineError for a resampling filter that this graph has no padding for.
     """
@@ -42,10 +44,10 @@ def generator_graph(tensors: Mapping[str, Floats], clamp: float | None, *, as_pi
         raise EngineError(f"the generator's filter is {shape}; OpenVINO graphs want [{FILTER_TAPS}, {FILTER_TAPS}]")
     wplus = ops.parameter([1, config.rows, config.w_dim], np.float32, name="wplus")
     picture = _Synthesis(tensors, config, wplus).picture()
-    result = ops.result(pixels_of(picture) if as_pixels else picture)
-    model = ov.Model([result], [wplus], "generator")
+    model = ov.Model([ops.result(OUTPUTS[name](picture)) for name in outputs], [wplus], "generator")
     model.inputs[0].get_tensor().set_names({"wplus"})
-    model.outputs[0].get_tensor().set_names({"pixels" if as_pixels else "picture"})
+    for port, name in zip(model.outputs, outputs, strict=True):
+        port.get_tensor().set_names({name})
     return model
 
 
@@ -54,6 +56,20 @@ def pixels_of(picture: Node) -> Node:
     scaled = ops.clamp(ops.add(ops.multiply(picture, constant(127.5)), constant(128.0)), 0.0, 255.0)
     bgr = ops.gather(scaled, constant([2, 1, 0], np.int64), constant(1, np.int64))
     return ops.convert(ops.transpose(bgr, constant([0, 2, 3, 1], np.int64)), "u8")
+
+
+def seen_of(picture: Node) -> Node:
+    """RGB [1, 3, S, S] averaged, or repeated, to [1, 3, 256, 256]."""
+    size = picture.get_output_shape(0)[2]
+    if size > INPUT_PX:
+        step = [size // INPUT_PX] * 2
+        return ops.avg_pool(picture, step, [0, 0], [0, 0], step, True)
+    sizes, axes = constant([INPUT_PX] * 2, np.int64), constant([2, 3], np.int64)
+    placed = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return ops.interpolate(picture, sizes, "nearest", "sizes", **placed, axes=axes)
+
+
+OUTPUTS: dict[str, Callable[[Node], Node]] = {"pixels": pixels_of, "picture": lambda picture: picture, "seen": seen_of}
 
 
 def constant(values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> Node:

@@ -1,0 +1,110 @@
+"""Imported models ready to run on the CPU, without torch.
+
+    model = load_imported(folder)
+    wplus = model.encode(crop)             # float32 [rows, w_dim]
+    picture = model.draw(wplus)            # uint8 BGR [S, S, 3]
+
+An encoder of ReStyle refines: given the last W+ and its picture it returns a better one. Over a video every frame may
+start from the last frame's code, so that the iterations are spread over frames (Alaluf et al. 2021, ReStyle).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.checkpoints.installed import load_model, read_manifest, verify_model
+from engines.checkpoints.networks import ENCODER, GENERATOR, Network
+from engines.encoders_config import INPUT_PX
+from engines.encoders_openvino import encoder_graph
+from engines.errors import ModelError
+from engines.openvino_engine import OpenVinoEngine
+from engines.stylegan2_openvino import generator_graph
+
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedModel:
+    """A generator and, from inversion projects, its encoder.
+
+    centre: float32 [rows, w_dim], the mean latent.
+    resolution: edge of the pictures in pixels.
+    refines: whether the encoder is ReStyle's.
+    """
+
+    name: str
+    centre: Floats
+    resolution: int
+    refines: bool
+    synthesis: OpenVinoEngine
+    encoder: OpenVinoEngine | None
+
+    def draw(self, wplus: Floats) -> Pixels:
+        """The picture, uint8 BGR [S, S, 3], of W+ [rows, w_dim]."""
+        return np.array(self.synthesis.infer(np.asarray(wplus, np.float32)[None])[0][0])
+
+    def encode(self, pixels: Pixels, last: Floats | None = None) -> Floats:
+        """W+ [rows, w_dim] of an aligned face.
+
+        pixels: uint8 BGR [256, 256, 3], aligned as by ``engines.ffhq_alignment``.
+        last: the last W+, which an encoder of ReStyle refines (None: the centre); others do not look at it.
+
+        Raises ModelError when the model has no encoder, ValueError for pictures of another size.
+        """
+        if self.encoder is None:
+            raise ModelError(f"the model {self.name!r} has no encoder; import one of e4e, pSp or ReStyle")
+        if pixels.shape != (INPUT_PX, INPUT_PX, 3) or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"the picture is {pixels.dtype} {list(pixels.shape)}; wanted uint8 [{INPUT_PX}, {INPUT_PX}, 3]"
+            )
+        if not self.refines:
+            (wplus,) = self.encoder.infer(pixels[None])
+        else:
+            last = self.centre if last is None else last
+            _, seen = self.synthesis.infer(last[None])
+            (wplus,) = self.encoder.infer(pixels[None], last[None], seen)
+        return np.array(wplus[0])
+
+    def describe(self) -> str:
+        """What runs where, in one line."""
+        return f"{self.name}, {self.resolution} px: {self.synthesis.describe()}"
+
+
+def load_imported(folder: Path, *, precision: str = "auto") -> ImportedModel:
+    """Check an imported model's files, build its graphs and compile them.
+
+    precision: see ``engines.openvino_engine.OpenVinoEngine``.
+
+    Raises CheckpointError for a missing or damaged model, EngineError when it cannot be run.
+    """
+    verify_model(folder)
+    name, networks = str(read_manifest(folder)["name"]), load_model(folder)
+    generator, encoder = networks.network(GENERATOR), networks.network(ENCODER)
+    if generator is None:
+        raise ModelError(f"the model {name!r} has no generator; import it again")
+    refines = encoder is not None and encoder.tensors["stem.weight"].shape[1] == 6
+    outputs = ["pixels", "seen"] if refines else ["pixels"]
+    graph = generator_graph(generator.tensors, generator.settings["clamp"], outputs)
+    resolution = max(int(key.split(".")[2]) for key in generator.tensors if key.startswith("synthesis.blocks."))
+    rows = 2 * int(np.log2(resolution)) - 2
+    centre = np.ascontiguousarray(
+        np.broadcast_to(generator.tensors["centre"], [rows, generator.tensors["centre"].shape[1]])
+    )
+    return ImportedModel(
+        name=name,
+        centre=centre,
+        resolution=resolution,
+        refines=refines,
+        synthesis=OpenVinoEngine(graph, precision=precision),
+        encoder=None if encoder is None else _encoder_engine(encoder, centre, precision),
+    )
+
+
+def _encoder_engine(encoder: Network, centre: Floats, precision: str) -> OpenVinoEngine:
+    added = centre if encoder.settings["add_centre"] else None
+    return OpenVinoEngine(encoder_graph(encoder.tensors, encoder.settings["deltas"], added), precision=precision)
