@@ -1,5 +1,7 @@
-"""The attributes of a person and the light that the bundled mapping network takes, in order; ``tools/face_world/params.h``
-says what each means. Colours are linear RGB."""
+"""The attributes of a person and the light that the bundled mapping network takes, in order.
+
+``tools/face_world/params.h`` says what each means. Colours are linear RGB.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 """The bundled models: package data with a manifest, checked before anything is run.
 
+What a model does to a frame:
+
     model = load("toon", "auto")
-    attributes = model.encoder.infer(crop)          # who it is
-    w = model.mapping.infer(attributes)             # W
-    codes = model.motion_code.infer(w, motion)      # the spatial motion code
-    rgba = model.synthesis.infer(wplus, *codes)     # the picture
+    (attributes,) = model.encoder.infer(crop)           # who it is
+    (w,) = model.mapping.infer(attributes)              # W, the same in every layer of W+
+    codes = model.motion_code.infer(w, motion)          # the spatial motion code
+    (rgba,) = model.synthesis.infer(wplus, *codes)      # the picture
 """
 
 from __future__ import annotations
@@ -66,9 +68,12 @@ def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
     """The manifest's rows: file, bytes, sha256, licence, made. Raises ModelError when it is missing or broken."""
     file = folder / "manifest.toml"
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        rows: dict[str, dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"the list of bundled models, {file}, cannot be read ({error}); install avatar-live again") from error
+        raise ModelError(
+            f"the list of bundled models, {file}, cannot be read ({error}); install avatar-live again"
+        ) from error
+    return rows
 
 
 def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
@@ -77,7 +82,9 @@ def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise ModelError(f"the model file {file} cannot be read ({error.strerror}); install avatar-live again") from error
+        raise ModelError(
+            f"the model file {file} cannot be read ({error.strerror}); install avatar-live again"
+        ) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != row["sha256"]:
         raise ModelError(
@@ -89,7 +96,10 @@ def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
 
 @functools.lru_cache(maxsize=2)
 def load(name: str, device: str = "auto", folder: Path = WEIGHTS) -> BundledModel:
-    """A bundled model, loaded once and shared by all who ask. Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it)."""
+    """A bundled model, loaded once and shared by all who ask.
+
+    Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it).
+    """
     if name not in MODELS:
         near = get_close_matches(name, MODELS, 1)
         hint = f"; did you mean {near[0]}?" if near else ""

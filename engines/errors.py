@@ -1,4 +1,4 @@
-"""Errors of models and runtimes, and the base of every error that a user can meet (the tree: ``realtime/errors.py``)."""
+"""Errors of models and runtimes, and the base of every error that a user can meet (tree: ``realtime/errors.py``)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The motion code of the bundled models: what each of its numbers means.
 
-The names and their order are those of ``tools/face_world/params.h``; ``_l`` and ``_r`` are left and right in the picture.
-Angles are radians (see ``realtime.frames.Crop.rotation``: yaw turns the nose to the picture's right, pitch down, roll
-counter-clockwise), eyes are 0 closed, 1 open, 1.3 wide, the others 0..1 or -1..1 around a face at rest.
+The names and their order are those of ``tools/face_world/params.h``; ``_l`` and ``_r`` are left and right in the
+picture. Angles are radians (see ``realtime.frames.Crop.rotation``: yaw turns the nose to the picture's right, pitch
+down, roll counter-clockwise), eyes are 0 closed, 1 open, 1.3 wide, the others 0..1 or -1..1 around a face at rest.
 """
 
 from __future__ import annotations

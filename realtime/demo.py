@@ -1,7 +1,7 @@
 """The demo source: the bundled actor, drawn by the project's own generator and moving through a scripted performance.
 
-No camera and no recording: the picture is made by the same network that draws avatars, so everything after capture runs as it
-does for a person.
+No camera and no recording: the picture is made by the same network that draws avatars, so everything after capture runs
+as it does for a person.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from realtime.settings import CaptureSettings
 
 # The actor: attributes of engines.attributes; measures that are not named are 1, the rest 0.
 ACTOR: dict[str, float] = {
-    **dict.fromkeys("face_length jaw_width chin cheeks nose_length nose_width nose_tip eye_size eye_distance".split(), 1.0),
-    **dict.fromkeys("ear_size brow_thickness lip_thickness mouth_width exposure".split(), 1.0),
-    "age": 0.36, "femininity": 0.1, "hair_side_part": 1.0, "stubble": 0.5, "brow_height": 0.35, "brow_arch": 0.6, "eye_tilt": 0.05,
-    "skin_r": 0.80, "skin_g": 0.50, "skin_b": 0.36, "hair_r": 0.06, "hair_g": 0.03, "hair_b": 0.018, "iris_r": 0.10, "iris_g": 0.05,
-    "iris_b": 0.02, "lip_r": 0.60, "lip_g": 0.25, "lip_b": 0.22, "cloth_r": 0.10, "cloth_g": 0.12, "cloth_b": 0.16,
-    "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.03, "light_x": -0.4, "light_y": 0.5, "light_z": 0.8,
+    "face_length": 1.0, "jaw_width": 1.0, "chin": 1.0, "cheeks": 1.0, "nose_length": 1.0, "nose_width": 1.0,
+    "nose_tip": 1.0, "eye_size": 1.0, "eye_distance": 1.0, "ear_size": 1.0, "brow_thickness": 1.0,
+    "lip_thickness": 1.0, "mouth_width": 1.0, "exposure": 1.0,
+    "age": 0.36, "femininity": 0.1, "hair_side_part": 1.0, "stubble": 0.5,
+    "brow_height": 0.35, "brow_arch": 0.6, "eye_tilt": 0.05,
+    "skin_r": 0.80, "skin_g": 0.50, "skin_b": 0.36, "hair_r": 0.06, "hair_g": 0.03, "hair_b": 0.018,
+    "iris_r": 0.10, "iris_g": 0.05, "iris_b": 0.02, "lip_r": 0.60, "lip_g": 0.25, "lip_b": 0.22,
+    "cloth_r": 0.10, "cloth_g": 0.12, "cloth_b": 0.16, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.03,
+    "light_x": -0.4, "light_y": 0.5, "light_z": 0.8,
 }  # fmt: skip
 
 
@@ -35,7 +38,7 @@ def open_demo(settings: CaptureSettings) -> DemoSource:
 
 
 class DemoSource:
-    """A :class:`realtime.sources.base.Source`: pictures come as fast as they are read, stamped by their place in the script."""
+    """A :class:`realtime.sources.base.Source`: pictures come as fast as they are read, stamped by the script's time."""
 
     def __init__(self, settings: CaptureSettings) -> None:
         self._fps, self._size, self._mirror = settings.fps, (settings.width, settings.height), settings.mirror

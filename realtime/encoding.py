@@ -1,7 +1,8 @@
 """The encoder: (:class:`Face`, :class:`Crop`) to :class:`Latent`.
 
-Who it is (W+) is estimated from the crop (skin and lips by their colour there) and averaged over many frames, so that the avatar's nose does not change when you
-blink; what it does (the motion code) is read off the landmarks in every frame.
+Who it is (W+) is estimated from the crop (skin and lips by their colour there) and averaged over many frames, so that
+the avatar's nose does not change when you blink; what it does (the motion code) is read off the landmarks in every
+frame.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of
 
 
 def pose(rotation: npt.NDArray[np.float64]) -> Floats:
-    """yaw, pitch, roll in radians, float32 [3], within what the generator was trained on (see ``realtime.frames.Crop``)."""
+    """yaw, pitch, roll in radians, float32 [3], within what the generator was trained on.
+
+    rotation: head to camera, as in ``realtime.frames.Crop``.
+    """
     angles = (
         np.arctan2(-rotation[2, 0], rotation[2, 2]),
         np.arcsin(np.clip(rotation[2, 1], -1.0, 1.0)),

@@ -1,8 +1,8 @@
 """What a face is doing, read off its landmarks: figures of the face in its own frame, and from them the motion code.
 
 A figure is a distance in the head's frame over the distance of the outer eye corners, so it depends on neither pose nor
-size. How far each figure is from the same face at rest, over how far it moves on the drawn head per unit of motion, gives the
-motion code: your closed eye closes the avatar's larger eye.
+size. How far each figure is from the same face at rest, over how far it moves on the drawn head per unit of motion,
+gives the motion code: your closed eye closes the avatar's larger eye.
 
 FaceMesh indices; "l" and "r" are left and right in the picture.
 """
@@ -26,7 +26,7 @@ LIDS = (FIGURES.index("lid_l"), FIGURES.index("lid_r"))
 _FIXED = FIGURES.index("gap")  # closed lips are closed lips in every face
 
 # Motion per change of a figure. The lengths are the drawn head's (tools/face_world/head.h), whose outer eye corners are
-# 1.0 apart; the factor before is how much of the movement the avatar takes over: real jaws open wider than its mouth can.
+# 1.0 apart; the factor before is how much of the movement the avatar takes over: real jaws open wider than its mouth.
 _JAW = 0.75 / 0.30
 MATRIX: dict[str, dict[str, float]] = {
     "jaw_open": {"gap": _JAW},
@@ -54,8 +54,12 @@ _GAINS = np.array([[MATRIX.get(motion, {}).get(figure, 0.0) for figure in FIGURE
 
 
 def figures(landmarks: Floats, rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The figures of a face: landmarks float32 [478, 3] (frame pixels), rotation head to camera -> float64 [figures]."""
-    p = (landmarks.astype(np.float64) * (1.0, -1.0, -1.0)) @ rotation  # in the head's frame: x right, y up, z to the camera
+    """The figures of a face, float64 [figures].
+
+    landmarks: float32 [478, 3], frame pixels. rotation: head to camera.
+    """
+    # In the head's frame: x to the right, y up, z to the camera.
+    p = (landmarks.astype(np.float64) * (1.0, -1.0, -1.0)) @ rotation
     p /= max(float(np.linalg.norm(p[263] - p[33])), 1e-6)
     x, y = p[:, 0], p[:, 1]
     line_l, line_r = (y[33] + y[133]) / 2, (y[362] + y[263]) / 2

@@ -27,5 +27,5 @@ def straight(rgba: Floats) -> Pixels:
     red, green, blue, alpha = (np.ascontiguousarray(plane) for plane in rgba)
     np.clip(alpha, 0.0, 1.0, out=alpha)
     scale = 255.0 / np.maximum(alpha, 1e-3)
-    planes = [cv2.convertScaleAbs(cv2.max(cv2.multiply(plane, scale), 0.0)) for plane in (blue, green, red)]
+    planes = [cv2.convertScaleAbs(np.maximum(cv2.multiply(plane, scale), 0.0)) for plane in (blue, green, red)]
     return np.asarray(cv2.merge([*planes, cv2.convertScaleAbs(alpha, alpha=255.0)]), np.uint8)

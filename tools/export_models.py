@@ -2,8 +2,8 @@
 
     python -m tools.export_models --generator runs/generator/checkpoint.pt --encoder runs/encoder/checkpoint.pt
 
-Writes ``engines/weights/{encoder,mapping,motion_code,synthesis}.onnx`` (weights in half precision) and, over these and what
-``find_directions`` wrote beside them, ``manifest.toml``.
+Writes ``engines/weights/{encoder,mapping,motion_code,synthesis}.onnx`` (weights in half precision) and, over these and
+what ``find_directions`` wrote beside them, ``manifest.toml``.
 """
 
 from __future__ import annotations
@@ -93,7 +93,16 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
     file.parent.mkdir(parents=True, exist_ok=True)
     batch = {name: {0: "batch"} for name in [*names, *outputs]}
     with torch.no_grad():
-        torch.onnx.export(module, inputs, str(file), input_names=names, output_names=outputs, dynamic_axes=batch, opset_version=OPSET, dynamo=False)
+        torch.onnx.export(
+            module,
+            inputs,
+            str(file),
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes=batch,
+            opset_version=OPSET,
+            dynamo=False,
+        )
     model = onnx.load(file)
     halve(model)
     onnx.checker.check_model(model)
@@ -110,7 +119,9 @@ def halve(model: onnx.ModelProto) -> None:
         name = tensor.name
         half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), name + ".half")
         tensor.CopyFrom(half)
-        casts.append(onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT, name=name + ".cast"))
+        casts.append(
+            onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT, name=name + ".cast")
+        )
     for node in reversed(casts):
         graph.node.insert(0, node)
 
@@ -118,7 +129,9 @@ def halve(model: onnx.ModelProto) -> None:
 def manifest_row(file: Path, made: str) -> str:
     """One table of the manifest."""
     data = file.read_bytes()
-    return f'[{file.stem}]\nfile = "{file.name}"\nbytes = {len(data)}\nsha256 = "{hashlib.sha256(data).hexdigest()}"\nlicence = "Apache-2.0"\nmade = "{made}"\n'
+    digest = hashlib.sha256(data).hexdigest()
+    table = {"file": f'"{file.name}"', "bytes": len(data), "sha256": f'"{digest}"', "licence": '"Apache-2.0"'}
+    return "\n".join([f"[{file.stem}]", *(f"{k} = {v}" for k, v in table.items()), f'made = "{made}"', ""])
 
 
 def load_generator(file: Path | None) -> Model:
@@ -126,7 +139,9 @@ def load_generator(file: Path | None) -> Model:
     model = Model()
     if file is not None:
         saved = torch.load(file, weights_only=True)
-        model.load_state_dict({k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")})
+        model.load_state_dict(
+            {k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")}
+        )
     return model
 
 

@@ -2,10 +2,11 @@
 
     python -m tools.find_directions --generator runs/generator/checkpoint.pt
 
-Supervised, with exact labels: for many random people the attribute is set to its two ends and nothing else is changed; the mean
-difference of their codes is the direction (strength 1 goes from one end to the other). Colours go to the layers of colour only,
-as style mixing in training taught them. Smile is motion, not identity. Prints, per direction, how much of the people's own
-differences it explains (the mean cosine) before writing ``engines/weights/directions.safetensors``.
+Supervised, with exact labels: for many random people the attribute is set to its two ends and nothing else is
+changed; the mean difference of their codes is the direction (strength 1 goes from one end to the other). Colours go
+to the layers of colour only, as style mixing in training taught them. Smile is motion, not identity. Prints, per
+direction, how much of the people's own differences it explains (the mean cosine) before writing
+``engines/weights/directions.safetensors``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tools.face_world.sampling import person
 from tools.train_generator import attribute_names
 
 ALL = (*SHAPE_LAYERS, *COLOUR_LAYERS)
+SMILE = dict(corner_l=0.75, corner_r=0.75, mouth_wide=0.35, squint_l=0.25, squint_r=0.25, lip_upper=0.15)
 DARK, FAIR = (0.035, 0.018, 0.012), (0.62, 0.44, 0.20)
 
 
@@ -82,7 +84,7 @@ def main() -> None:
         tensors[f"{edit}.wplus"], tensors[f"{edit}.motion"] = wplus, np.zeros(len(MOTION), np.float32)
         print(f"{edit:13} length {np.linalg.norm(direction):6.2f}, mean cosine with single people {alike:.3f}")
     smile = np.zeros(len(MOTION), np.float32)
-    for name, value in {"corner_l": 0.75, "corner_r": 0.75, "mouth_wide": 0.35, "squint_l": 0.25, "squint_r": 0.25, "lip_upper": 0.15}.items():
+    for name, value in SMILE.items():
         smile[MOTION.index(name)] = value
     tensors["smile.wplus"], tensors["smile.motion"] = np.zeros((LAYERS, DIM), np.float32), smile
     save_file(tensors, o.out)

@@ -2,8 +2,8 @@
 
     python -m tools.measure_rest ../shared/media/clips
 
-Per clip the median of every figure over its frames (lids: the 75th percentile, since eyes are open most of the time; the lips'
-gap: the 10th), then the median over clips.
+Per clip the median of every figure over its frames (lids: the 75th percentile, since eyes are open most of the
+time; the lips' gap: the 10th), then the median over clips.
 """
 
 from __future__ import annotations

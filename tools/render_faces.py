@@ -2,8 +2,9 @@
 
     python -m tools.render_faces --out runs/faces --train 16000 --held-out 400
 
-Writes ``train-0000.npy`` ... (RGBA uint8 [500, 256, 256, 4]) with ``train-0000.parameters.npy`` (float32 [500, parameters])
-beside each, the same for ``held_out``. A shard that is there already is kept; shards depend on the seed and their number alone.
+Writes ``train-0000.npy`` ... (RGBA uint8 [500, 256, 256, 4]) with ``train-0000.parameters.npy`` (float32
+[500, parameters]) beside each, the same for ``held_out``. A shard that is there already is kept; shards depend on the
+seed and their number alone.
 """
 
 from __future__ import annotations

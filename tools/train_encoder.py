@@ -2,8 +2,9 @@
 
     python -m tools.train_encoder --data runs/faces --out runs/encoder --minutes 12
 
-Trained on drawn heads before random scenery, with shifts, light, colour, blur, noise and things in front of the face, so
-that it bears what cameras do. The loss is a Huber distance for measures and a cross-entropy for hair styles and yes-or-no.
+Trained on drawn heads before random scenery, with shifts, light, colour, blur, noise and things in front of the
+face, so that it bears what cameras do. The loss is a Huber distance for measures and a cross-entropy for hair
+styles and yes-or-no.
 """
 
 from __future__ import annotations

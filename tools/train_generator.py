@@ -2,12 +2,13 @@
 
     python -m tools.train_generator --data runs/faces --out runs/generator --minutes 12 28 45
 
-Paired supervision: the parameters of every picture are known, so the mapping network takes the person's attributes and the
-light, the motion code takes the pose and expression, and the loss is the distance to the picture at 64, 128 and 256 px
-(premultiplied RGBA, pixels and gradients, eyes and mouth weighted up). Grown: first to 64 px, then 128, then 256, each for the given
-minutes of training time. Half of the batch mixes styles: the layers of shape get another person's colours, the layers of
-colour another person's shape, which keeps them separable. The checkpoint (weights, their moving average, optimiser, the time
-spent) is written every three minutes and continued from when it is there.
+Paired supervision: the parameters of every picture are known, so the mapping network takes the person's attributes
+and the light, the motion code takes the pose and expression, and the loss is the distance to the picture at 64, 128
+and 256 px (premultiplied RGBA, pixels and gradients, eyes and mouth weighted up). Grown: first to 64 px, then 128,
+then 256, each for the given minutes of training time. Half of the batch mixes styles: the layers of shape get
+another person's colours, the layers of colour another person's shape, which keeps them separable. The checkpoint
+(weights, their moving average, optimiser, the time spent) is written every three minutes and continued from when it
+is there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.motion import MOTION
-from engines.portrait import COLOUR_LAYERS, DIM, LAYERS, Mapping, PortraitGenerator, project
+from engines.portrait import COLOUR_LAYERS, DIM, LAYERS, Mapping, PortraitGenerator
+from engines.spatial_code import project
 from tools.face_world import names, points
 
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
@@ -60,7 +62,10 @@ class Faces:
         """Look for shards written since."""
         files = sorted(p for p in self.folder.glob(f"{self.split}-*.npy") if ".parameters" not in p.name)
         if not files:
-            raise SystemExit(f"{self.folder} holds no {self.split} shards; draw them first: python -m tools.render_faces --out {self.folder}")
+            raise SystemExit(
+                f"{self.folder} holds no {self.split} shards; "
+                f"draw them first: python -m tools.render_faces --out {self.folder}"
+            )
         self.pictures = [np.load(p, mmap_mode="r") for p in files]
         self.parameters = np.concatenate([np.load(p.with_suffix(".parameters.npy")) for p in files])
         self.at_rest = points(self.parameters)[1]
@@ -71,7 +76,8 @@ class Faces:
     def batch(self, rows: np.ndarray, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Attributes, motion, points at rest and premultiplied pictures [N, 4, size, size] in 0..1."""
         each = len(self.pictures[0])
-        rgba = torch.from_numpy(np.stack([self.pictures[i // each][i % each] for i in rows])).permute(0, 3, 1, 2).float() / 255
+        drawn = np.stack([self.pictures[i // each][i % each] for i in rows])
+        rgba = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
         rgba = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
         rgba = F.avg_pool2d(rgba, rgba.shape[-1] // size) if size < rgba.shape[-1] else rgba
         p = torch.from_numpy(self.parameters[rows])
@@ -111,7 +117,8 @@ def distance(got: Tensor, want: Tensor, weight: Tensor) -> Tensor:
     """Weighted L1 of pixels and of gradients."""
     error = ((got - want).abs() * weight).mean()
     for dim in (2, 3):
-        error = error + (got.diff(dim=dim) - want.diff(dim=dim)).abs().mul(weight.narrow(dim, 1, weight.shape[dim] - 1)).mean()
+        inner = weight.narrow(dim, 1, weight.shape[dim] - 1)
+        error = error + (got.diff(dim=dim) - want.diff(dim=dim)).abs().mul(inner).mean()
     return error
 
 
@@ -131,8 +138,9 @@ def loss_of(model: Model, faces: Faces, rows: np.ndarray, size: int) -> Tensor:
 def evaluate(model: Model, faces: Faces, size: int, count: int = 48) -> tuple[float, float]:
     """PSNR inside the mask (dB) and alpha IoU on people who were not trained on."""
     ratios, ious = [], []
+    count = min(count, len(faces))
     for start in range(0, count, 16):
-        attributes, motion, _, want = faces.batch(np.arange(start, start + 16), size)
+        attributes, motion, _, want = faces.batch(np.arange(start, min(start + 16, count)), size)
         got = model.generator(mixed_codes(model, attributes, False), motion, size)[0][-1].clamp(0, 1)
         inside = want[:, 3:] > 0.5
         error = ((got - want)[:, :3].square() * inside).sum((1, 2, 3)) / (3 * inside.sum((1, 2, 3)))
@@ -200,11 +208,21 @@ def main() -> None:
         now = time.monotonic()
         spent, last = spent + min(now - last, 10.0), now
         if spent - saved_at > 180 or stage_of(spent, o.minutes)[1] >= 1:
-            state = {"model": model.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent, "step": step}
+            state = {
+                "model": model.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "spent": spent,
+                "step": step,
+            }
             torch.save(state, file.with_suffix(".new"))
             file.with_suffix(".new").replace(file)
             ratio, iou = evaluate(average.module, held_out, size)
-            print(f"{spent / 60:.1f} min, {size} px, step {step}, loss {loss.item():.4f}, held-out PSNR {ratio:.2f} dB, alpha IoU {iou:.4f}, {len(faces)} pictures", flush=True)
+            print(
+                f"{spent / 60:.1f} min, {size} px, step {step}, loss {loss.item():.4f}, "
+                f"held-out PSNR {ratio:.2f} dB, alpha IoU {iou:.4f}, {len(faces)} pictures",
+                flush=True,
+            )
             saved_at = spent
             faces.refresh()
 

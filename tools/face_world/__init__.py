@@ -29,16 +29,25 @@ def library() -> ctypes.CDLL:
     """
     sources = sorted(SOURCES.glob("*.h")) + [SOURCES / "cpu.cpp"]
     flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi"]
-    machine = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0] if sys.platform == "linux" else ""
+    machine = (
+        Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0] if sys.platform == "linux" else ""
+    )
     digest = hashlib.sha256("".join([p.read_text() for p in sources] + flags + [machine]).encode()).hexdigest()[:16]
     target = Path(tempfile.gettempdir()) / f"avatar-live-face-world-{os.getuid()}" / f"{digest}.so"
     if not target.exists():
         target.parent.mkdir(mode=0o700, exist_ok=True)
         building = target.with_suffix(f".{os.getpid()}")
         try:
-            subprocess.run(["g++", *flags, "-o", str(building), str(SOURCES / "cpu.cpp")], check=True, capture_output=True, text=True)
+            subprocess.run(
+                ["g++", *flags, "-o", str(building), str(SOURCES / "cpu.cpp")],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
         except FileNotFoundError:
-            raise RuntimeError("g++ was not found; the face world is built with it: install it (Debian: apt install g++)") from None
+            raise RuntimeError(
+                "g++ was not found; the face world is built with it: install it (Debian: apt install g++)"
+            ) from None
         except subprocess.CalledProcessError as error:
             raise RuntimeError(f"g++ could not build the face world:\n{error.stderr}") from None
         building.replace(target)
@@ -62,26 +71,37 @@ def index(name: str) -> int:
 
 
 def draw(parameters: Floats, size: int) -> npt.NDArray[np.uint8]:
-    """Draw heads: float32 [n, parameters] -> RGBA uint8 [n, size, size, 4], straight alpha; size a multiple of 4."""
-    if size % 4:
+    """Draw heads: float32 [n, parameters] -> RGBA uint8 [n, size, size, 4], straight alpha.
+
+    Raises ValueError for a size that is no multiple of 4 and for a wrong number of parameters.
+    """
+    if size % 4 or size <= 0:
         raise ValueError(f"a size of {size} was asked for; wanted a multiple of 4")
-    parameters = np.ascontiguousarray(np.atleast_2d(parameters), np.float32)
-    if parameters.shape[1] != len(names()):
-        raise ValueError(f"parameters have shape {parameters.shape}; wanted [n, {len(names())}]")
+    parameters = _rows(parameters)
     pictures = np.empty((len(parameters), size, size, 4), np.uint8)
     library().draw_many(_pointer(parameters), len(parameters), size, pictures.ctypes.data_as(ctypes.c_void_p))
     return pictures
 
 
 def points(parameters: Floats) -> tuple[Floats, Floats]:
-    """The tracked points of heads [n, parameters]: posed and projected [n, points, 3] (x, y in -1..1 with y up, depth in
-    head units) and at rest in the head's frame [n, points, 3]."""
-    parameters = np.ascontiguousarray(np.atleast_2d(parameters), np.float32)
+    """The tracked points of heads [n, parameters], posed and at rest.
+
+    Returns [n, points, 3] posed and projected (x, y in -1..1 with y up, depth in head units) and [n, points, 3] at rest
+    in the head's frame (the last three in the torso's). Raises ValueError for a wrong number of parameters.
+    """
+    parameters = _rows(parameters)
     count = library().point_count()
     picture, head = (np.empty((len(parameters), count, 3), np.float32) for _ in range(2))
     for row, a, b in zip(parameters, picture, head, strict=True):
         library().points(_pointer(row), _pointer(a), _pointer(b))
     return picture, head
+
+
+def _rows(parameters: Floats) -> Floats:
+    rows = np.ascontiguousarray(np.atleast_2d(parameters), np.float32)
+    if rows.ndim != 2 or rows.shape[1] != len(names()):
+        raise ValueError(f"parameters have shape {rows.shape}; wanted [n, {len(names())}]")
+    return rows
 
 
 def _pointer(array: Floats) -> ctypes.c_void_p:

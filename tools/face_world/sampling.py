@@ -10,20 +10,69 @@ from tools.face_world import index, names
 Floats = npt.NDArray[np.float32]
 Random = np.random.Generator
 
-SKINS = np.array([(0.92, 0.66, 0.52), (0.86, 0.56, 0.41), (0.72, 0.43, 0.28), (0.50, 0.27, 0.16), (0.29, 0.145, 0.085), (0.16, 0.08, 0.05), (0.95, 0.72, 0.62)])
-HAIRS = np.array([(0.020, 0.014, 0.012), (0.055, 0.028, 0.016), (0.14, 0.065, 0.030), (0.27, 0.13, 0.05), (0.60, 0.40, 0.16), (0.40, 0.09, 0.025), (0.80, 0.66, 0.42)])
+SKINS = np.array(
+    [
+        (0.92, 0.66, 0.52),
+        (0.86, 0.56, 0.41),
+        (0.72, 0.43, 0.28),
+        (0.50, 0.27, 0.16),
+        (0.29, 0.145, 0.085),
+        (0.16, 0.08, 0.05),
+        (0.95, 0.72, 0.62),
+    ]
+)
+HAIRS = np.array(
+    [
+        (0.020, 0.014, 0.012),
+        (0.055, 0.028, 0.016),
+        (0.14, 0.065, 0.030),
+        (0.27, 0.13, 0.05),
+        (0.60, 0.40, 0.16),
+        (0.40, 0.09, 0.025),
+        (0.80, 0.66, 0.42),
+    ]
+)
 DYED = np.array([(0.55, 0.10, 0.35), (0.10, 0.25, 0.60), (0.20, 0.10, 0.42), (0.05, 0.42, 0.36), (0.75, 0.25, 0.40)])
-IRISES = np.array([(0.10, 0.045, 0.018), (0.16, 0.085, 0.03), (0.09, 0.20, 0.42), (0.07, 0.21, 0.10), (0.17, 0.21, 0.24)])
-HAIR_STYLES = tuple("bald buzz short side_part quiff curly afro bob long wavy bun ponytail braids".split())
-MASCULINE = dict(bald=0.08, buzz=0.13, short=0.2, side_part=0.17, quiff=0.15, curly=0.12, afro=0.06, long=0.04, wavy=0.02, bun=0.03)
-FEMININE = dict(bald=0.01, buzz=0.02, short=0.07, side_part=0.03, curly=0.09, afro=0.08, bob=0.15, long=0.15, wavy=0.14, bun=0.09, ponytail=0.1, braids=0.07)
+IRISES = np.array(
+    [(0.10, 0.045, 0.018), (0.16, 0.085, 0.03), (0.09, 0.20, 0.42), (0.07, 0.21, 0.10), (0.17, 0.21, 0.24)]
+)
+HAIR_STYLES = (
+    *("bald", "buzz", "short", "side_part", "quiff", "curly", "afro", "bob", "long", "wavy", "bun", "ponytail"),
+    "braids",
+)
+MASCULINE = dict(
+    bald=0.08, buzz=0.13, short=0.2, side_part=0.17, quiff=0.15, curly=0.12, afro=0.06, long=0.04, wavy=0.02, bun=0.03
+)
+FEMININE = dict(
+    bald=0.01,
+    buzz=0.02,
+    short=0.07,
+    side_part=0.03,
+    curly=0.09,
+    afro=0.08,
+    bob=0.15,
+    long=0.15,
+    wavy=0.14,
+    bun=0.09,
+    ponytail=0.1,
+    braids=0.07,
+)
 PLAIN = {
-    **dict.fromkeys("face_length jaw_width chin cheeks nose_length nose_width nose_tip eye_size eye_distance ear_size brow_thickness lip_thickness mouth_width exposure eye_l eye_r".split(), 1.0),
+    "face_length": 1.0, "jaw_width": 1.0, "chin": 1.0, "cheeks": 1.0, "nose_length": 1.0, "nose_width": 1.0,
+    "nose_tip": 1.0, "eye_size": 1.0, "eye_distance": 1.0, "ear_size": 1.0, "brow_thickness": 1.0,
+    "lip_thickness": 1.0, "mouth_width": 1.0, "exposure": 1.0, "eye_l": 1.0, "eye_r": 1.0,
     "age": 0.35, "brow_height": 0.3, "brow_arch": 0.6, "hair_short": 1.0, "femininity": 0.0, "eye_tilt": 0.05,
-    "skin_r": 0.86, "skin_g": 0.56, "skin_b": 0.41, "hair_r": 0.10, "hair_g": 0.05, "hair_b": 0.025, "iris_r": 0.12, "iris_g": 0.2, "iris_b": 0.3,
-    "lip_r": 0.66, "lip_g": 0.27, "lip_b": 0.25, "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035,
+    "skin_r": 0.86, "skin_g": 0.56, "skin_b": 0.41, "hair_r": 0.10, "hair_g": 0.05, "hair_b": 0.025,
+    "iris_r": 0.12, "iris_g": 0.2, "iris_b": 0.3, "lip_r": 0.66, "lip_g": 0.27, "lip_b": 0.25,
+    "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035,
     "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
 }  # fmt: skip
+SPREADS = {
+    "face_length": 0.045, "jaw_width": 0.05, "chin": 0.14, "cheeks": 0.09, "nose_length": 0.11, "nose_width": 0.13,
+    "nose_tip": 0.12, "eye_size": 0.055, "eye_distance": 0.035, "ear_size": 0.1, "brow_thickness": 0.24,
+    "lip_thickness": 0.2, "mouth_width": 0.07,
+}  # fmt: skip
+
 
 
 def plain(**changes: float) -> Floats:
@@ -44,16 +93,19 @@ def person(random: Random) -> Floats:
     lip = np.clip(skin * (0.80, 0.50, 0.52), 0, 1)
     make_up = float(r.uniform(0.3, 1) if fem > 0.6 and age > 0.2 and r.random() < 0.45 else 0)
     if make_up:
-        lip = lip * (1 - make_up) + make_up * np.array([(0.55, 0.05, 0.09), (0.62, 0.16, 0.22), (0.42, 0.06, 0.14)][r.integers(3)])
+        lip = lip * (1 - make_up) + make_up * np.array(
+            [(0.55, 0.05, 0.09), (0.62, 0.16, 0.22), (0.42, 0.06, 0.14)][r.integers(3)]
+        )
     values: dict[str, float] = {
-        "age": age, "femininity": fem, "make_up": make_up, "exposure": r.uniform(0.9, 1.1), "light_warmth": r.uniform(-0.6, 0.8),
-        "light_x": r.uniform(-0.7, 0.7), "light_y": r.uniform(0.3, 0.8), "light_z": 0.8, "collar": float(r.choice([0, 0.5, 1], p=[0.5, 0.3, 0.2])),
+        "age": age, "femininity": fem, "make_up": make_up,
+        "exposure": r.uniform(0.9, 1.1), "light_warmth": r.uniform(-0.6, 0.8),
+        "light_x": r.uniform(-0.7, 0.7), "light_y": r.uniform(0.3, 0.8), "light_z": 0.8,
+        "collar": float(r.choice([0, 0.5, 1], p=[0.5, 0.3, 0.2])),
         "brow_height": r.uniform(0, 0.8), "brow_arch": r.uniform(0.1, 1.1), "eye_tilt": r.uniform(-0.06, 0.16),
-        "forehead": r.uniform(-0.6, 1.0), "grey": float(np.clip((age - 0.55) * 2.2 + r.normal(0, 0.2), 0, 1)) if age > 0.5 else 0.0,
+        "forehead": r.uniform(-0.6, 1.0),
+        "grey": float(np.clip((age - 0.55) * 2.2 + r.normal(0, 0.2), 0, 1)) if age > 0.5 else 0.0,
     }  # fmt: skip
-    spreads = dict(face_length=0.045, jaw_width=0.05, chin=0.14, cheeks=0.09, nose_length=0.11, nose_width=0.13, nose_tip=0.12, eye_size=0.055,
-                   eye_distance=0.035, ear_size=0.1, brow_thickness=0.24, lip_thickness=0.2, mouth_width=0.07)  # fmt: skip
-    values |= {name: float(np.clip(r.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for name, s in spreads.items()}
+    values |= {name: float(np.clip(r.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for name, s in SPREADS.items()}
     values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r)
     cloth = r.uniform(0.03, 0.7, 3) if r.random() < 0.7 else np.full(3, r.choice([0.03, 0.15, 0.75]))
     for name, rgb in dict(skin=skin, hair=hair, iris=_between(r, IRISES, 0.3), lip=lip, cloth=cloth).items():
@@ -75,7 +127,12 @@ def _beard(r: Random, fem: float, age: float) -> dict[str, float]:
     if fem > 0.45 or age < 0.25 or r.random() < 0.45:
         return {}
     length = float(r.uniform(0.5, 1.3))
-    kinds = [{"stubble": float(r.uniform(0.4, 1))}, {"moustache": length}, {"goatee": length, "moustache": min(length, 1.0)}, {"beard": length, "moustache": min(length, 1.0)}]
+    kinds = [
+        {"stubble": float(r.uniform(0.4, 1))},
+        {"moustache": length},
+        {"goatee": length, "moustache": min(length, 1.0)},
+        {"beard": length, "moustache": min(length, 1.0)},
+    ]
     return kinds[int(r.choice(4, p=[0.3, 0.12, 0.18, 0.4]))]
 
 
@@ -106,13 +163,19 @@ def perform(head: Floats, random: Random) -> Floats:
     raise_ = float(np.clip(r.normal(0.05, 0.45), -1, 1))
     wide = float(np.clip(r.normal(0.1 + 0.35 * smile, 0.35), -1, 1))
     values = {
-        "yaw": np.clip(r.normal(0, 0.32), -0.85, 0.85), "pitch": np.clip(r.normal(0, 0.17), -0.5, 0.5), "roll": np.clip(r.normal(0, 0.15), -0.5, 0.5),
-        "jaw_open": jaw, "mouth_wide": wide, "corner_l": smile, "corner_r": np.clip(smile + (r.normal(0, 0.4) if r.random() < 0.25 else 0), -1, 1),
+        "yaw": np.clip(r.normal(0, 0.32), -0.85, 0.85),
+        "pitch": np.clip(r.normal(0, 0.17), -0.5, 0.5),
+        "roll": np.clip(r.normal(0, 0.15), -0.5, 0.5),
+        "jaw_open": jaw, "mouth_wide": wide, "corner_l": smile,
+        "corner_r": np.clip(smile + (r.normal(0, 0.4) if r.random() < 0.25 else 0), -1, 1),
         "lip_upper": max(0.0, r.normal(-0.1 + 0.4 * smile, 0.35)), "lip_lower": max(0.0, r.normal(-0.2, 0.4)),
-        "tongue": r.uniform(0, 1) if jaw > 0.25 and r.random() < 0.12 else 0.0, "cheek_puff": r.uniform(0.2, 1) if r.random() < 0.06 else 0.0,
+        "tongue": r.uniform(0, 1) if jaw > 0.25 and r.random() < 0.12 else 0.0,
+        "cheek_puff": r.uniform(0.2, 1) if r.random() < 0.06 else 0.0,
         "mouth_shift": np.clip(r.normal(0, 0.25), -1, 1) if r.random() < 0.3 else 0.0,
-        "eye_l": 0.0 if wink else blink, "eye_r": blink, "squint_l": max(0.0, r.normal(0.35 * smile, 0.3)), "squint_r": max(0.0, r.normal(0.35 * smile, 0.3)),
-        "brow_l": raise_, "brow_r": np.clip(raise_ + (r.normal(0, 0.5) if r.random() < 0.2 else 0), -1, 1), "furrow": max(0.0, r.normal(-0.2 - 0.3 * raise_, 0.4)),
+        "eye_l": 0.0 if wink else blink, "eye_r": blink,
+        "squint_l": max(0.0, r.normal(0.35 * smile, 0.3)), "squint_r": max(0.0, r.normal(0.35 * smile, 0.3)),
+        "brow_l": raise_, "brow_r": np.clip(raise_ + (r.normal(0, 0.5) if r.random() < 0.2 else 0), -1, 1),
+        "furrow": max(0.0, r.normal(-0.2 - 0.3 * raise_, 0.4)),
         "gaze_x": np.clip(r.normal(0, 0.4), -1, 1), "gaze_y": np.clip(r.normal(0, 0.3), -1, 1),
     }  # fmt: skip
     if wink and r.random() < 0.5:
