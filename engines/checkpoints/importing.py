@@ -22,7 +22,7 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from engines.checkpoints import inversion, nvlabs, tensorflow_legacy
-from engines.checkpoints.containers import Contents, read_file
+from engines.checkpoints.containers import read_file
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.identification import KINDS, ROSINALITY, convert
 from engines.checkpoints.networks import GENERATOR, Converted
@@ -44,6 +44,16 @@ LICENCES = {
         for kind in inversion.KINDS.values()
     },
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model came from: a file's name, bytes and SHA-256, and the source text in it by class name."""
+
+    name: str
+    byte_count: int
+    sha256: str
+    embedded_source: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +154,31 @@ def import_checkpoint(
     """
     path, out_dir = Path(path), Path(out_dir)
     name = model_name(path) if name is None else name
+    check_name(out_dir, name, replace)
+    contents = read_file(path)
+    source = Source(path.name, contents.byte_count, contents.sha256, contents.sources())
+    return install(convert(contents.root, kind), source, out_dir, name)
+
+
+def check_name(out_dir: Path, name: str, replace: bool) -> None:
+    """Raise CheckpointError for an unusable name and for one that is taken."""
     if not re.fullmatch(NAME_PATTERN, name):
         raise CheckpointError(f"the name {name!r} is unusable; wanted letters, digits, '.', '_' and '-', at most 64")
-    folder = out_dir / name
-    if folder.exists() and not replace:
+    if (out_dir / name).exists() and not replace:
         raise CheckpointError(f"a model {name!r} exists in {out_dir}; choose another name or remove it first")
-    contents = read_file(path)
-    converted = convert(contents.root, kind)
+
+
+def install(converted: Converted, source: Source, out_dir: Path, name: str) -> ImportReport:
+    """Write networks as a model's folder, check that they draw, and put the folder into place by one rename.
+
+    Raises CheckpointError for networks that do not draw and for a folder that cannot be written.
+    """
+    folder = out_dir / name
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=out_dir))
         try:
-            report = _write(work, folder, name, path.name, contents, converted)
+            report = _write(work, folder, name, source, converted)
             _install(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -169,9 +192,7 @@ def model_name(path: Path) -> str:
     return re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:64] or "model"
 
 
-def _write(
-    work: Path, folder: Path, name: str, source_name: str, contents: Contents, converted: Converted
-) -> ImportReport:
+def _write(work: Path, folder: Path, name: str, source: Source, converted: Converted) -> ImportReport:
     """Write the model's files to ``work`` and describe them as lying in ``folder``."""
     generator = converted.network(GENERATOR)
     assert generator is not None  # every kind has one
@@ -179,7 +200,9 @@ def _write(
     for network in converted.networks:
         target = work / f"{network.role}.safetensors"
         metadata = {"role": network.role, "settings": json.dumps(network.settings)}
-        save_file(network.tensors, target, metadata)
+        # the writer takes memory as it lies
+        laid_out = {key: np.ascontiguousarray(v).reshape(np.shape(v)) for key, v in network.tensors.items()}
+        save_file(laid_out, target, metadata)
         files.append(InstalledFile(network.role, target.name, target.stat().st_size, file_sha256(target)))
     check, notes = _check(work, converted)
     config = config_from_tensors({tensor: values.shape for tensor, values in generator.tensors.items()})
@@ -194,13 +217,13 @@ def _write(
         architecture=config.architecture,
         parameters=sum(tensor.size for network in converted.networks for tensor in network.tensors.values()),
         files=tuple(files),
-        source_name=source_name,
-        source_bytes=contents.byte_count,
-        source_sha256=contents.sha256,
+        source_name=source.name,
+        source_bytes=source.byte_count,
+        source_sha256=source.sha256,
         licence=LICENCES[converted.kind],
         notes=(*converted.notes, *notes),
         check=check,
-        embedded_source=contents.sources(),
+        embedded_source=source.embedded_source,
     )
     (work / MANIFEST).write_text(json.dumps(report.manifest_row(), indent=2) + "\n", encoding="utf-8")
     return report
