@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from engines.checkpoints import CheckpointError, import_checkpoint, list_models, load_model, read_manifest, verify_model
+from engines.checkpoints.containers import read_file
 from engines.checkpoints.forward_check import generator_from_network
+from engines.checkpoints.identification import convert
 from engines.checkpoints.importing import file_sha256
 
 FILES = [
@@ -47,6 +49,11 @@ def test_generators_are_installed(golden, tmp_path, name):
     sheet = cv2.imread(str(report.contact_sheet))
     assert sheet.shape == (256, 3 * 256, 3) and sheet.std() > 5
     verify_model(report.folder)
+    converted = convert(read_file(path).root).network("generator")
+    installed = load_model(report.folder).network("generator")
+    assert installed.settings == converted.settings and installed.tensors.keys() == converted.tensors.keys()
+    for tensor, values in converted.tensors.items():
+        np.testing.assert_array_equal(installed.tensors[tensor], values)
 
 
 def test_an_inversion_project_is_installed_with_its_encoder(golden, tmp_path):
