@@ -221,11 +221,16 @@ def test_browser_shows_the_picture(page: PageOutput, tmp_path: Path) -> None:
     player.start()
     shot = tmp_path / "shot.png"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=320,240"]
-    options += [f"--user-data-dir={tmp_path / 'profile'}", "--timeout=3000", f"--screenshot={shot}"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}"]
+    wanted = corners(quadrants(320, 240))
     try:
-        subprocess.run([browser, *options, page.url], check=True, timeout=60, capture_output=True)
+        for patience_ms in (2000, 10_000, 30_000):  # a busy machine may need long to start a browser
+            command = [browser, *options, f"--timeout={patience_ms}", page.url]
+            subprocess.run(command, check=True, timeout=120, capture_output=True)
+            error = np.abs(corners(cv2.imread(str(shot))) - wanted).max()
+            if error <= 25:
+                break
     finally:
         stopped.set()
         player.join()
-    found = corners(cv2.imread(str(shot)))
-    assert np.abs(found - corners(quadrants(320, 240))).max() <= 25
+    assert error <= 25
