@@ -73,6 +73,9 @@ def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
         raise ModelError(
             f"the list of bundled models, {file}, cannot be read ({error}); install avatar-live again"
         ) from error
+    for part in (*PARTS, "directions"):
+        if not {"file", "bytes", "sha256"} <= set(rows.get(part, ())):
+            raise ModelError(f"the list of bundled models, {file}, has no full row {part!r}; install avatar-live again")
     return rows
 
 

@@ -25,7 +25,7 @@ class Generator:
 def straight(rgba: Floats) -> Pixels:
     """Premultiplied RGBA, float32 [4, size, size] around 0..1, as straight BGRA bytes [size, size, 4]."""
     red, green, blue, alpha = (np.ascontiguousarray(plane) for plane in rgba)
-    np.clip(alpha, 0.0, 1.0, out=alpha)
+    alpha = np.clip(alpha, 0.0, 1.0)
     scale = 255.0 / np.maximum(alpha, 1e-3)
     planes = [cv2.convertScaleAbs(np.maximum(cv2.multiply(plane, scale), 0.0)) for plane in (blue, green, red)]
     return np.asarray(cv2.merge([*planes, cv2.convertScaleAbs(alpha, alpha=255.0)]), np.uint8)

@@ -74,7 +74,6 @@ SPREADS = {
 }  # fmt: skip
 
 
-
 def plain(**changes: float) -> Floats:
     """The plain head, float32 [parameters], with some parameters changed."""
     row = np.zeros(len(names()), np.float32)

@@ -1,0 +1,62 @@
+"""Attributes are those of the drawn heads, in their order; an undecided person is decided."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engines.attributes import ATTRIBUTES, HAIR_STYLES, column, decided
+from engines.motion import MOTION
+
+PARAMETERS = Path(__file__).resolve().parents[2] / "tools" / "face_world" / "params.h"
+
+
+def listed() -> list[str]:
+    """The parameters that ``params.h`` lists, in order."""
+    names: list[str] = []
+    for part in ("IDENTITY", "COLOURS", "LIGHT", "MOTION"):
+        block = re.search(rf"#define FACE_{part}\(X\)((?:.*\\\n)*.*)\n", PARAMETERS.read_text())
+        assert block is not None
+        names += re.findall(r"X\((\w+)\)", block[1])
+    return names
+
+
+def test_the_order_is_the_drawn_heads() -> None:
+    assert (*ATTRIBUTES, *MOTION) == tuple(listed())
+
+
+def test_columns() -> None:
+    assert [ATTRIBUTES[column(name)] for name in HAIR_STYLES] == list(HAIR_STYLES)
+    with pytest.raises(ValueError, match="no attribute 'wings'; known are face_length, .*exposure"):
+        column("wings")
+
+
+def person(**values: float) -> dict[str, float]:
+    return {**dict.fromkeys(ATTRIBUTES, 0.0), **values}
+
+
+def test_one_hair_style_is_chosen() -> None:
+    chosen = decided(person(hair_bob=0.4, hair_long=0.45, hair_wavy=0.15))
+    assert {name: chosen[name] for name in HAIR_STYLES if chosen[name]} == {"hair_long": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("seen", "worn"), [((0.4, 0.3), (1, 0)), ((0.1, 0.6), (0, 1)), ((0.2, 0.2), (0, 0)), ((0.0, 0.0), (0, 0))]
+)
+def test_glasses_are_worn_or_not(seen: tuple[float, float], worn: tuple[float, float]) -> None:
+    chosen = decided(person(glasses_round=seen[0], glasses_square=seen[1]))
+    assert (chosen["glasses_round"], chosen["glasses_square"]) == worn
+
+
+def test_a_little_beard_is_none_and_some_is_enough_to_be_seen() -> None:
+    chosen = decided(person(beard=0.2, moustache=0.35, goatee=0.9))
+    assert (chosen["beard"], chosen["moustache"], chosen["goatee"]) == (0.0, 0.5, 0.9)
+
+
+def test_the_rest_stays_and_deciding_twice_changes_nothing() -> None:
+    before = person(age=0.43, skin_r=0.7, collar=0.3, fringe=0.7, hair_afro=0.2)
+    once = decided(before)
+    assert once["age"] == 0.43 and once["skin_r"] == 0.7 and once["collar"] == 0.5 and once["fringe"] == 1.0
+    assert decided(once) == once and list(once) == list(ATTRIBUTES)

@@ -1,0 +1,126 @@
+"""Bundled models: nothing damaged is run, wrong names and devices are told, threads share a model."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.attributes import ATTRIBUTES
+from engines.bundled import LAYERS, PARTS, WEIGHTS, load, manifest, verify
+from engines.errors import EngineError, ModelError
+from engines.motion import AT_REST, MOTION
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(WEIGHTS, tmp_path / "weights"))
+
+
+@pytest.mark.parametrize("part", [*PARTS, "directions"])
+def test_a_flipped_byte_is_noticed(copied: Path, part: str) -> None:
+    file = copied / manifest(copied)[part]["file"]
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    message = rf"the model file .*{file.name} is damaged: its SHA-256 is \w{{12}}\.\.\. .* install avatar-live again"
+    with pytest.raises(ModelError, match=message):
+        load("toon", "auto", copied)
+
+
+def test_a_truncated_file_is_noticed_with_both_lengths(copied: Path) -> None:
+    row = manifest(copied)["mapping"]
+    (copied / "mapping.onnx").write_bytes(b"half")
+    with pytest.raises(ModelError, match=rf"\(4 bytes\), wanted .*\({row['bytes']} bytes\)"):
+        verify(row, copied)
+
+
+def test_a_missing_file_is_told(copied: Path) -> None:
+    (copied / "encoder.onnx").unlink()
+    with pytest.raises(ModelError, match="encoder.onnx cannot be read .*install avatar-live again"):
+        load("toon", "auto", copied)
+
+
+@pytest.mark.parametrize("text", [None, "[encoder", "\x00"])
+def test_a_manifest_that_is_missing_or_broken_is_told(copied: Path, text: str | None) -> None:
+    file = copied / "manifest.toml"
+    file.unlink() if text is None else file.write_text(text)
+    with pytest.raises(ModelError, match="list of bundled models, .* cannot be read .*install avatar-live again"):
+        manifest(copied)
+
+
+def test_a_manifest_without_a_row_is_told(copied: Path) -> None:
+    file = copied / "manifest.toml"
+    file.write_text(file.read_text().replace("[mapping]", "[mappping]"))
+    with pytest.raises(ModelError, match="has no full row 'mapping'; install avatar-live again"):
+        manifest(copied)
+
+
+def test_the_manifest_describes_the_files() -> None:
+    for row in manifest().values():
+        assert verify(row).stat().st_size == row["bytes"]
+        assert row["licence"] == "Apache-2.0" and row["made"]
+
+
+def test_an_unknown_model_suggests_the_nearest() -> None:
+    with pytest.raises(ModelError, match=r"no model 'tooon'; known are toon; did you mean toon\?"):
+        load("tooon")
+
+
+def test_an_unknown_model_far_from_all_lists_them() -> None:
+    with pytest.raises(ModelError, match="no model 'photograph'; known are toon$"):
+        load("photograph")
+
+
+def test_cuda_is_refused_with_the_reason() -> None:
+    with pytest.raises(EngineError, match="no CUDA path yet; wanted --device auto or --device cpu"):
+        load("toon", "cuda")
+
+
+def test_a_model_is_loaded_once() -> None:
+    assert load("toon") is load("toon")
+    assert "OpenVINO" in load("toon").describe()
+
+
+def test_shapes_are_those_of_the_design() -> None:
+    model = load("toon")
+    (attributes,) = model.encoder.infer(np.zeros((1, 256, 256, 3), np.uint8))
+    assert attributes.shape == (1, len(ATTRIBUTES)) and np.isfinite(attributes).all()
+    (w,) = model.mapping.infer(attributes)
+    assert w.shape == (1, 256)
+    codes = model.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
+    assert [code.shape for code in codes] == [(1, 128, 32, 32), (1, 32, 64, 64), (1, 32, 128, 128)]
+    (rgba,) = model.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)
+    assert rgba.shape == (1, 4, 256, 256) and np.isfinite(rgba).all()
+
+
+def test_directions_have_the_shapes_of_the_codes() -> None:
+    directions = load("toon").directions
+    assert set(directions) == {"age", "beard", "glasses", "hair", "presentation", "smile"}
+    for direction in directions.values():
+        assert direction.wplus.shape == (LAYERS, 256) and direction.motion.shape == (len(MOTION),)
+        assert np.abs(direction.wplus).max() > 0 or np.abs(direction.motion).max() > 0
+
+
+def test_two_threads_infer_at_the_same_time() -> None:
+    mapping = load("toon").mapping
+    inputs = np.random.default_rng(0).normal(size=(2, 1, len(ATTRIBUTES))).astype(np.float32)
+    alone = [mapping.infer(each)[0].copy() for each in inputs]
+    start, wrong = threading.Barrier(2), []
+
+    def run(which: int) -> None:
+        start.wait()
+        for _ in range(50):
+            (got,) = mapping.infer(inputs[which])
+            if not np.array_equal(got, alone[which]):
+                wrong.append(which)
+
+    threads = [threading.Thread(target=run, args=(which,)) for which in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not np.array_equal(*alone) and not wrong

@@ -1,0 +1,56 @@
+"""OpenVINO engines: a batch of one, inputs that are checked, files that cannot be run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+from engines.errors import EngineError
+from engines.openvino_engine import OpenVinoEngine, best_precision
+
+
+@pytest.fixture
+def doubling() -> ov.Model:
+    """x [batch, 3] and y [batch, 3] -> 2 x + y, and y."""
+    x, y = (ops.parameter([-1, 3], np.float32, name=name) for name in "xy")
+    model = ov.Model([ops.add(ops.multiply(x, np.float32(2)), y), ops.relu(y)], [x, y], "doubling")
+    for port, name in zip(model.inputs, "xy", strict=True):
+        port.get_tensor().set_names({name})
+    return model
+
+
+def test_a_graph_that_was_built_here_is_run(doubling: ov.Model) -> None:
+    engine = OpenVinoEngine(doubling)
+    x, y = np.array([[1, 2, 3]], np.float32), np.array([[10, -20, 30]], np.float32)
+    total, positive = engine.infer(x, y)
+    np.testing.assert_array_equal(total, [[12, -16, 36]])
+    np.testing.assert_array_equal(positive, [[10, 0, 30]])
+
+
+def test_inputs_need_not_be_contiguous(doubling: ov.Model) -> None:
+    wide = np.arange(6, dtype=np.float32)[None]
+    total, _ = OpenVinoEngine(doubling).infer(wide[:, ::2], wide[:, 1::2])
+    np.testing.assert_array_equal(total, [[1, 7, 13]])
+
+
+def test_the_wrong_number_of_inputs_is_told(doubling: ov.Model) -> None:
+    with pytest.raises(EngineError, match="1 inputs were given; wanted x, y"):
+        OpenVinoEngine(doubling).infer(np.zeros((1, 3), np.float32))
+
+
+@pytest.mark.parametrize("name", ["broken.onnx", "missing.onnx"])
+def test_a_file_that_cannot_be_run_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"this is no model")
+    with pytest.raises(EngineError, match=f"OpenVINO cannot run {name}: .+; run avatar-live doctor"):
+        OpenVinoEngine(tmp_path / name)
+
+
+def test_precision_is_what_was_asked_for(doubling: ov.Model) -> None:
+    assert OpenVinoEngine(doubling).describe().startswith("OpenVINO 20")
+    assert OpenVinoEngine(doubling, precision="f32").precision == "f32"
+    assert OpenVinoEngine(doubling, precision="auto").precision == best_precision(ov.Core())
+    assert best_precision(ov.Core()) in ("f32", "bf16")
