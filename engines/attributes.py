@@ -20,6 +20,8 @@ COLOURS = (
     *("lip_r", "lip_g", "lip_b", "cloth_r", "cloth_g", "cloth_b", "frame_r", "frame_g", "frame_b", "grey"),
 )
 LIGHT = ("light_x", "light_y", "light_z", "light_warmth", "exposure")
+# Styles that short hair before a busy background is taken for; they must be much likelier than any other.
+RARELY_WORN, RARE = ("hair_braids",), 0.3
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT)
 
 
@@ -36,7 +38,7 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     A mean over uncertain frames lies between looks that nobody wears; this takes the likeliest of them.
     """
     result = dict(attributes)
-    best = max(HAIR_STYLES, key=lambda name: attributes[name])
+    best = max(HAIR_STYLES, key=lambda name: attributes[name] * (RARE if name in RARELY_WORN else 1.0))
     result.update({name: float(name == best) for name in HAIR_STYLES})
     glasses = max(("glasses_round", "glasses_square"), key=lambda name: attributes[name])
     worn = attributes["glasses_round"] + attributes["glasses_square"] > 0.5

@@ -11,6 +11,8 @@ Colour = npt.NDArray[np.float64]
 
 SKIN = (50, 280, 205, 425, 151, 9, 108, 337)  # FaceMesh: cheeks, beside the nose, forehead
 LIPS = (0, 37, 267, 17, 84, 314)
+HAIRLINE = (10, 109, 338, 67, 297)
+ABOVE = (0.18, 0.24)  # of the face's height
 _RADIUS = 3  # crop pixels around each point
 
 
@@ -19,8 +21,20 @@ def colour_at(face: Face, crop: Crop, points: tuple[int, ...]) -> Colour:
 
     The curve is the one of ``tools/face_world/world.h``: display = sqrt(1.1 x / (1 + 0.16 x)).
     """
+    return _median(crop, face.landmarks[list(points), :2])
+
+
+def hair_colour(face: Face, crop: Crop) -> Colour:
+    """The colour just above the forehead, as :func:`colour_at`."""
+    top, chin = face.landmarks[10, :2], face.landmarks[152, :2]
+    rows = [face.landmarks[list(HAIRLINE), :2] + rise * (top - chin) for rise in ABOVE]
+    return _median(crop, np.concatenate(rows))
+
+
+def _median(crop: Crop, frame_points: npt.NDArray[np.float32]) -> Colour:
+    """The median colour of small patches around points of the frame [n, 2]."""
     inverse = np.linalg.inv(crop.transform[:, :2])
-    places = (face.landmarks[list(points), :2] - crop.transform[:, 2]) @ inverse.T
+    places = (frame_points - crop.transform[:, 2]) @ inverse.T
     size = crop.pixels.shape[0]
     corners = np.clip(np.rint(places).astype(int) - _RADIUS, 0, size - 2 * _RADIUS - 1)
     side = 2 * _RADIUS + 1

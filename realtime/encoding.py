@@ -13,12 +13,12 @@ import numpy.typing as npt
 from engines.attributes import ATTRIBUTES, column, decided
 from engines.bundled import LAYERS, BundledModel
 from engines.motion import LIMITS, POSE
-from realtime.colours import LIPS, SKIN, colour_at
+from realtime.colours import LIPS, SKIN, colour_at, hair_colour
 from realtime.expression import MotionReader
 from realtime.frames import Crop, Face, Floats, Latent
 from realtime.settings import EncodingSettings
 
-_SKIN, _LIPS = ([column(f"{part}_{c}") for c in "rgb"] for part in ("skin", "lip"))
+_SKIN, _LIPS, _HAIR = ([column(f"{part}_{c}") for c in "rgb"] for part in ("skin", "lip", "hair"))
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
 
@@ -65,6 +65,7 @@ class Encoder:
         seen = attributes[0].astype(np.float64)
         seen[_SKIN] = colour_at(face, crop, SKIN)
         seen[_LIPS] = colour_at(face, crop, LIPS)
+        seen[_HAIR] = hair_colour(face, crop)
         self._sum += weight * seen
         self._weight += weight
         self._frames += 1
