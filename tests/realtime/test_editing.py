@@ -1,0 +1,69 @@
+"""Edits add directions times strengths, know their names and keep motion in its limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.bundled import Direction
+from engines.motion import LIMITS, MOTION
+from realtime.editing import Editor
+from realtime.errors import UsageError
+from realtime.frames import Latent
+
+RNG = np.random.default_rng(0)
+SMILE = np.zeros(len(MOTION), np.float32)
+SMILE[MOTION.index("corner_l")] = 0.75
+DIRECTIONS = {
+    "age": Direction(RNG.normal(size=(10, 256)).astype(np.float32), np.zeros(len(MOTION), np.float32)),
+    "smile": Direction(np.zeros((10, 256), np.float32), SMILE),
+}
+
+
+def latent(motion: np.ndarray | None = None) -> Latent:
+    still = np.zeros(len(MOTION), np.float32) if motion is None else motion
+    return Latent(3, 4, RNG.normal(size=(10, 256)).astype(np.float32), still, np.eye(2, 3), True)
+
+
+@pytest.mark.parametrize("strength", [0.5, -1.25])
+def test_strength_times_direction_is_added(strength: float) -> None:
+    before = latent()
+    after = Editor(DIRECTIONS, {"age": strength}).edit(before)
+    np.testing.assert_allclose(after.wplus, before.wplus + strength * DIRECTIONS["age"].wplus, rtol=1e-5, atol=1e-6)
+    assert after.wplus.dtype == after.motion.dtype == np.float32
+    assert (after.frame_id, after.captured_ns, after.fresh) == (3, 4, True) and after.transform is before.transform
+
+
+def test_edits_add_up_and_leave_their_input_alone() -> None:
+    before = latent()
+    kept = before.wplus.copy(), before.motion.copy()
+    after = Editor(DIRECTIONS, {"age": 1.0, "smile": -0.4}).edit(before)
+    np.testing.assert_allclose(after.wplus, before.wplus + DIRECTIONS["age"].wplus, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(after.motion, before.motion - 0.4 * SMILE, atol=1e-6)
+    np.testing.assert_array_equal(before.wplus, kept[0])
+    np.testing.assert_array_equal(before.motion, kept[1])
+
+
+@pytest.mark.parametrize("edits", [{}, {"age": 0.0}])
+def test_without_edits_a_code_passes_as_it_is(edits: dict[str, float]) -> None:
+    before = latent()
+    assert Editor(DIRECTIONS, edits).edit(before) is before
+
+
+def test_motion_is_clipped_to_its_limits() -> None:
+    high = np.array([LIMITS[name][1] for name in MOTION], np.float32)
+    after = Editor(DIRECTIONS, {"smile": 5.0}).edit(latent(high))
+    np.testing.assert_array_equal(after.motion, high)
+
+
+def test_a_code_without_motion_stays_without() -> None:
+    direction = Direction(np.ones((10, 256), np.float32), np.zeros(0, np.float32))
+    after = Editor({"age": direction}, {"age": 1.0}).edit(latent(np.zeros(0, np.float32)))
+    assert after.motion.shape == (0,)
+
+
+def test_an_unknown_edit_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no edit 'smil' for this model; known are age, smile; did you mean smile\?"):
+        Editor(DIRECTIONS, {"smil": 1.0})
+    with pytest.raises(UsageError, match="no edit 'wings' for this model; known are age, smile$"):
+        Editor(DIRECTIONS, {"wings": 0.0})
