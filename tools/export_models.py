@@ -138,7 +138,7 @@ def load_generator(file: Path | None) -> Model:
     """The moving average of a training checkpoint; fresh weights for None (for timing only)."""
     model = Model()
     if file is not None:
-        saved = torch.load(file, weights_only=True)
+        saved = torch.load(file, map_location="cpu", weights_only=True)
         model.load_state_dict(
             {k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")}
         )

@@ -142,10 +142,10 @@ def augment(rgba: Tensor, scenery: Tensor, generator: torch.Generator) -> Tensor
 @torch.no_grad()
 def evaluate(model: AttributeEncoder, faces: Faces, small: Tensor) -> dict[str, float]:
     """Accuracy on people who were not trained on, plain grey background."""
-    rgba = small.float() / 255
+    rgba = small.to(model.mean.device).float() / 255
     model.eval()
     raw = model.raw(rgba[:, :3] + (1 - rgba[:, 3:]) * 0.6)
-    want = torch.from_numpy(faces.parameters[:, faces.attribute])
+    want = torch.from_numpy(faces.parameters[:, faces.attribute]).to(raw.device)
     worn = want[:, YES_COLUMNS[:2]].sum(1) > 0.5
     beard = [column(n) for n in ("beard", "goatee", "moustache")]
     values = raw * model.spread + model.mean
@@ -162,7 +162,7 @@ def evaluate(model: AttributeEncoder, faces: Faces, small: Tensor) -> dict[str, 
 def load_encoder(file: Path) -> AttributeEncoder:
     """The encoder of a training checkpoint."""
     model = AttributeEncoder()
-    model.load_state_dict(torch.load(file, weights_only=True)["model"])
+    model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["model"])
     return model.eval()
 
 
@@ -173,6 +173,7 @@ def main() -> None:
     a.add_argument("--out", type=Path, default=Path("runs/encoder"))
     a.add_argument("--minutes", type=float, default=12)
     a.add_argument("--batch", type=int, default=64)
+    a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
     if tuple(attribute_names()) != ATTRIBUTES:
         raise SystemExit(
@@ -181,26 +182,29 @@ def main() -> None:
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    generator = torch.Generator().manual_seed(int(time.time()))
+    generator = torch.Generator().manual_seed(0)
     faces, held_out = Faces(o.data, "train"), Faces(o.data, "held_out")
     scenery = backgrounds(600, generator)
     small, unseen = reduced(faces), reduced(held_out)
-    model = AttributeEncoder().to(memory_format=torch.channels_last)
+    model = AttributeEncoder()
     attributes = torch.from_numpy(faces.parameters[:, faces.attribute])
     model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
+    model = model.to(o.device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
     spent, file = 0.0, o.out / "checkpoint.pt"
     if file.exists():
-        saved = torch.load(file, weights_only=True)
+        saved = torch.load(file, map_location=o.device, weights_only=True)
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         spent = saved["spent"]
+        generator.manual_seed(round(spent * 1000))  # go on with other pictures than at the start
     last, saved_at, step = time.monotonic(), spent, 0
     while (through := spent / (60 * o.minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = 1.5e-3 * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
         rows = torch.randint(0, len(faces), (o.batch,), generator=generator)
-        loss = loss_of(model, augment(small[rows].float() / 255, scenery, generator), attributes[rows])
+        pictures = augment(small[rows].float() / 255, scenery, generator).to(o.device)
+        loss = loss_of(model, pictures, attributes[rows].to(o.device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -52,8 +52,8 @@ class Model(nn.Module):
 class Faces:
     """Shards of drawn heads; new ones are seen by ``refresh``."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        self.folder, self.split = folder, split
+    def __init__(self, folder: Path, split: str, device: str = "cpu") -> None:
+        self.folder, self.split, self.device = folder, split, device
         self.attribute = [names().index(n) for n in attribute_names()]
         self.motion = [names().index(n) for n in MOTION]
         self.refresh()
@@ -77,11 +77,11 @@ class Faces:
         """Attributes, motion, points at rest and premultiplied pictures [N, 4, size, size] in 0..1."""
         each = len(self.pictures[0])
         drawn = np.stack([self.pictures[i // each][i % each] for i in rows])
-        rgba = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255
+        rgba = torch.from_numpy(drawn).to(self.device).permute(0, 3, 1, 2).float() / 255
         rgba = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
         rgba = F.avg_pool2d(rgba, rgba.shape[-1] // size) if size < rgba.shape[-1] else rgba
-        p = torch.from_numpy(self.parameters[rows])
-        return p[:, self.attribute], p[:, self.motion], torch.from_numpy(self.at_rest[rows]), rgba
+        p = torch.from_numpy(self.parameters[rows]).to(self.device)
+        return p[:, self.attribute], p[:, self.motion], torch.from_numpy(self.at_rest[rows]).to(self.device), rgba
 
 
 def mixed_codes(model: Model, attributes: Tensor, mix: bool) -> Tensor:
@@ -97,7 +97,7 @@ def mixed_codes(model: Model, attributes: Tensor, mix: bool) -> Tensor:
     colour_only[:, columns] = mine[:, columns]
     light = slice(attribute_names().index("light_x"), attribute_names().index("exposure") + 1)
     colour_only[:, light] = mine[:, light]
-    is_colour = torch.tensor([i in COLOUR_LAYERS for i in range(LAYERS)])[None, :, None]
+    is_colour = torch.tensor([i in COLOUR_LAYERS for i in range(LAYERS)], device=w.device)[None, :, None]
     mixed = torch.where(is_colour, model.mapping(colour_only)[:, None], model.mapping(shape_only)[:, None])
     return torch.cat([mixed, wplus[half:]])
 
@@ -105,8 +105,8 @@ def mixed_codes(model: Model, attributes: Tensor, mix: bool) -> Tensor:
 def weights(at_rest: Tensor, motion: Tensor, size: int) -> Tensor:
     """Where the picture matters most: 1 everywhere, up to 4 at eyes and mouth, [N, 1, size, size]."""
     place = project(at_rest, motion)
-    axis = (torch.arange(64) + 0.5) / 32 - 1
-    total = torch.zeros(len(motion), 64, 64)
+    axis = (torch.arange(64, device=motion.device) + 0.5) / 32 - 1
+    total = torch.zeros(len(motion), 64, 64, device=motion.device)
     for i in (0, 17, 36, 37):  # eyes, upper and lower lip
         dx, dy = axis[None, None, :] - place[:, i, 0, None, None], -axis[None, :, None] - place[:, i, 1, None, None]
         total = torch.maximum(total, torch.exp((dx * dx + dy * dy) / (-2 * 0.11**2)))
@@ -172,19 +172,20 @@ def main() -> None:
     a.add_argument("--data", type=Path, default=Path("runs/faces"))
     a.add_argument("--out", type=Path, default=Path("runs/generator"))
     a.add_argument("--minutes", type=float, nargs=3, default=[12, 28, 45], help="training time at 64, 128 and 256 px")
+    a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    random = np.random.default_rng(int(time.time()))
-    faces, held_out = Faces(o.data, "train"), Faces(o.data, "held_out")
-    model = Model().to(memory_format=torch.channels_last)
+    faces, held_out = (Faces(o.data, split, o.device) for split in ("train", "held_out"))
+    model = Model()
     initialise(model, faces)
+    model = model.to(o.device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.5, 0.99))
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
     spent, step, file = 0.0, 0, o.out / "checkpoint.pt"
     if file.exists():
-        saved = torch.load(file, weights_only=True)
+        saved = torch.load(file, map_location=o.device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -198,7 +199,7 @@ def main() -> None:
         rate = RATES[stage] * min(1.0, 20 * through + 0.05) * max(0.04, 0.5 + 0.5 * math.cos(math.pi * through))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = loss_of(model, faces, random.integers(0, len(faces), BATCHES[stage]), size)
+        loss = loss_of(model, faces, np.random.default_rng(step).integers(0, len(faces), BATCHES[stage]), size)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

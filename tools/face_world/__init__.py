@@ -28,7 +28,7 @@ def library() -> ctypes.CDLL:
     Raises RuntimeError with the compiler's message when g++ is missing or fails.
     """
     sources = sorted(SOURCES.glob("*.h")) + [SOURCES / "cpu.cpp"]
-    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi"]
+    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC", "-Wno-psabi"]
     machine = (
         Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0] if sys.platform == "linux" else ""
     )
@@ -37,19 +37,21 @@ def library() -> ctypes.CDLL:
     if not target.exists():
         target.parent.mkdir(mode=0o700, exist_ok=True)
         building = target.with_suffix(f".{os.getpid()}")
+        compiled = building.with_suffix(f"{building.suffix}.o")
+        # Linked by itself: with -ffast-math GCC links code that flushes denormals to zero in the whole process.
         try:
-            subprocess.run(
-                ["g++", *flags, "-o", str(building), str(SOURCES / "cpu.cpp")],
-                check=True,
-                capture_output=True,
-                text=True,
-            )
+            for command in (
+                ["g++", *flags, "-c", "-o", str(compiled), str(SOURCES / "cpu.cpp")],
+                ["g++", "-fopenmp", "-shared", "-o", str(building), str(compiled)],
+            ):
+                subprocess.run(command, check=True, capture_output=True, text=True)
         except FileNotFoundError:
             raise RuntimeError(
                 "g++ was not found; the face world is built with it: install it (Debian: apt install g++)"
             ) from None
         except subprocess.CalledProcessError as error:
             raise RuntimeError(f"g++ could not build the face world:\n{error.stderr}") from None
+        compiled.unlink()
         building.replace(target)
     lib = ctypes.CDLL(str(target))
     lib.parameter_names.restype = ctypes.c_char_p
