@@ -63,7 +63,8 @@ def figures(landmarks: Floats, rotation: npt.NDArray[np.float64]) -> npt.NDArray
     p /= max(float(np.linalg.norm(p[263] - p[33])), 1e-6)
     x, y = p[:, 0], p[:, 1]
     line_l, line_r = (y[33] + y[133]) / 2, (y[362] + y[263]) / 2
-    width_l, width_r = np.linalg.norm(p[33] - p[133]), np.linalg.norm(p[362] - p[263])
+    # An eye without width, in a face that came out wrong, must not spoil what is remembered with not-a-number.
+    width_l, width_r = (max(float(np.linalg.norm(p[a] - p[b])), 0.05) for a, b in ((33, 133), (362, 263)))
     gaze_x = ((x[468] - (x[33] + x[133]) / 2) / width_l + (x[473] - (x[362] + x[263]) / 2) / width_r) / 2
     gaze_y = ((y[468] - line_l) / width_l + (y[473] - line_r) / width_r) / 2
     return np.array(

@@ -1,0 +1,113 @@
+"""Expressions by measure: independent of pose and size, relative to the person's own rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.motion import AT_REST, LIMITS, MOTION
+from realtime.alignment import rotation_of
+from realtime.expression import FIGURES, LIDS, USUAL, MotionReader, Rest, change, figures
+from tests.realtime.faces import head_points, seen
+
+EXPRESSION = MOTION[3:]
+EYE = np.eye(3)
+
+
+def read(reader: MotionReader, frames: int = 1, **changes: float) -> dict[str, float]:
+    for _ in range(frames):
+        motion = reader.read(seen(head_points(**changes)), EYE)
+    return dict(zip(EXPRESSION, (float(value) for value in motion), strict=True))
+
+
+def test_figures_are_the_distances_of_the_face() -> None:
+    wanted = {**USUAL, "gap": 0.1, "lid_l": 0.2, "gaze_x": -0.07, "shift": 0.04}
+    got = figures(seen(head_points(**wanted)), EYE)
+    np.testing.assert_allclose(got, [wanted[name] for name in FIGURES], atol=2e-4)
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.6, 0.0, 0.0), (-0.3, 0.4, 0.5)])
+@pytest.mark.parametrize(("scale", "place"), [(40.0, (20, 900, 5)), (600.0, (1000, -50, -300))])
+def test_figures_do_not_change_with_pose_size_and_place(
+    turn: tuple[float, float, float], scale: float, place: tuple[float, ...]
+) -> None:
+    points, rotation = head_points(gap=0.15, gaze_y=0.2), rotation_of(*turn)
+    np.testing.assert_allclose(
+        figures(seen(points, rotation, scale, place), rotation), figures(seen(points), EYE), atol=1e-3
+    )
+
+
+def test_a_usual_face_is_at_rest() -> None:
+    motion = read(MotionReader())
+    for name in EXPRESSION:
+        assert motion[name] == pytest.approx(AT_REST[name], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("figure", "by", "name"),
+    [
+        ("gap", 0.2, "jaw_open"),
+        ("width", 0.06, "mouth_wide"),
+        ("width", -0.06, "mouth_wide"),
+        ("corner_l", 0.06, "corner_l"),
+        ("corner_r", -0.06, "corner_r"),
+        ("shift", 0.05, "mouth_shift"),
+        ("brow_l", 0.04, "brow_l"),
+        ("brow_r", -0.04, "brow_r"),
+        ("gaze_x", 0.12, "gaze_x"),
+        ("gaze_y", -0.1, "gaze_y"),
+        ("brows_apart", -0.04, "furrow"),
+    ],
+)
+def test_each_figure_moves_its_part_of_the_face(figure: str, by: float, name: str) -> None:
+    motion = read(MotionReader(), **{figure: USUAL[figure] + by})
+    sign = -1 if name == "furrow" else 1
+    assert sign * motion[name] * by > 0 and abs(motion[name]) > 0.3
+
+
+def test_a_blink_closes_only_the_eye_that_blinks() -> None:
+    reader = MotionReader()
+    read(reader, 60)
+    motion = read(reader, lid_l=0.09)
+    assert motion["eye_l"] == pytest.approx(0, abs=0.02) and motion["eye_r"] == pytest.approx(1, abs=0.02)
+
+
+def test_rest_learns_a_wide_eyed_face() -> None:
+    reader = MotionReader()
+    first = read(reader, lid_l=0.55, lid_r=0.55)["eye_l"]
+    after = read(reader, 100, lid_l=0.55, lid_r=0.55)
+    assert first == pytest.approx(LIMITS["eye_l"][1]) and after["eye_l"] == pytest.approx(1, abs=0.02)
+    assert read(reader, lid_l=0.13, lid_r=0.55)["eye_l"] < 0.05
+
+
+def test_blinks_do_not_teach_that_eyes_are_small() -> None:
+    rest = Rest()
+    usual, closed = (np.array([{**USUAL, **more}[n] for n in FIGURES]) for more in ({}, {"lid_l": 0.05, "lid_r": 0.05}))
+    for frame in range(300):
+        known = rest.watch(closed if frame % 30 < 4 else usual)
+    np.testing.assert_allclose(known[list(LIDS)], usual[list(LIDS)], rtol=0.06)
+
+
+def test_rest_learns_a_face_whose_corners_hang_but_never_open_lips() -> None:
+    reader = MotionReader()
+    motion = read(reader, 400, corner_l=USUAL["corner_l"] - 0.08, gap=0.1)
+    assert motion["jaw_open"] == pytest.approx(0.25, abs=0.01)
+    assert abs(read(reader, corner_l=USUAL["corner_l"] - 0.08)["corner_l"]) < 0.15
+
+
+def test_motion_stays_within_its_limits() -> None:
+    reader = MotionReader()
+    for extreme in (-3.0, 3.0):
+        motion = read(reader, **dict.fromkeys(FIGURES, extreme))
+        assert all(LIMITS[name][0] - 1e-6 <= motion[name] <= LIMITS[name][1] + 1e-6 for name in EXPRESSION)
+
+
+def test_lids_change_relative_to_the_open_eye() -> None:
+    rest = np.array(list(USUAL.values()))
+    half = rest.copy()
+    half[list(LIDS)] /= 2
+    np.testing.assert_allclose(change(half, rest)[list(LIDS)], -0.5)
+
+
+def test_a_degenerate_face_gives_numbers() -> None:
+    assert np.isfinite(MotionReader().read(np.zeros((478, 3), np.float32), EYE)).all()

@@ -1,0 +1,151 @@
+"""Drawn heads: every parameter is seen, points are where the generator's projection puts them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.attributes import ATTRIBUTES
+from engines.motion import MOTION
+from engines.spatial_code import project
+
+pytestmark = pytest.mark.usefixtures("face_world")
+
+NOSE, CHIN, CROWN = 34, 38, 39  # points of head.h
+# Amounts that show only together with something else.
+TOGETHER = {
+    "hair_short": {"hair_short": 0.0, "hair_bob": 1.0},
+    "hair_bald": {"hair_short": 0.0},
+    "tongue": {"jaw_open": 1.0},
+    **{f"frame_{c}": {"glasses_square": 1.0} for c in "rgb"},
+}
+UNDRAWN = ("hair_bald", "glasses_frame")  # no other hair is bald; frames have colours only
+
+
+@pytest.fixture(scope="module")
+def sampling(face_world):
+    from tools.face_world import sampling
+
+    return sampling
+
+
+@pytest.fixture(scope="module")
+def plain_picture(face_world, sampling) -> np.ndarray:
+    return face_world.draw(sampling.plain(), 64)[0]
+
+
+def test_names_are_those_of_the_models(face_world) -> None:
+    assert face_world.names() == (*ATTRIBUTES, *MOTION)
+    assert [face_world.names()[face_world.index(name)] for name in MOTION] == list(MOTION)
+    with pytest.raises(ValueError, match="the face world has no parameter 'wings'; it has face_length, .*gaze_y"):
+        face_world.index("wings")
+
+
+def test_drawing_leaves_small_numbers_alone(face_world) -> None:
+    face_world.library()
+    assert np.float32(2.0**-127) * np.float32(1) > 0, "denormals are flushed to zero in the whole process"
+
+
+def test_drawing_is_deterministic_and_heads_do_not_mix(face_world, sampling, plain_picture: np.ndarray) -> None:
+    pictures = face_world.draw(np.stack([sampling.plain(yaw=0.4), sampling.plain()]), 64)
+    np.testing.assert_array_equal(pictures[1], plain_picture)
+    assert (pictures[0] != plain_picture).any()
+
+
+def test_alpha_is_a_head_with_shoulders(plain_picture: np.ndarray) -> None:
+    alpha = plain_picture[..., 3]
+    assert plain_picture.shape == (64, 64, 4) and plain_picture.dtype == np.uint8
+    assert (alpha[20:41, 25:39] == 255).all() and (alpha[-1, 20:44] == 255).all()
+    assert (alpha[:4] == 0).all() and (alpha[:20, :10] == 0).all() and (alpha[:20, -10:] == 0).all()
+    assert ((alpha > 0) & (alpha < 255)).sum() > 20, "edges are soft"
+
+
+@pytest.mark.parametrize("half", [slice(0, 40), slice(40, None)], ids=["shape", "rest"])
+def test_every_parameter_is_seen(face_world, sampling, half: slice) -> None:
+    names = [name for name in face_world.names()[half] if name not in UNDRAWN]
+    pairs = []
+    for name in names:
+        base = sampling.PLAIN | TOGETHER.get(name, {})
+        now = base.get(name, 0.0)
+        step = 1.0 if name in ("collar", "light_warmth", "hair_short") or "glasses" in name else 0.3
+        pairs += [sampling.plain(**base), sampling.plain(**{**base, name: now + step})]
+    pictures = face_world.draw(np.stack(pairs), 32).astype(int)
+    for name, before, after in zip(names, pictures[::2], pictures[1::2], strict=True):
+        assert np.abs(after - before).max() > 8, f"{name} changes nothing"
+
+
+def test_points_are_projected_as_the_generator_does(face_world, sampling) -> None:
+    random = np.random.default_rng(1)
+    rows = np.stack([sampling.perform(sampling.person(random), random) for _ in range(20)])
+    posed, at_rest = face_world.points(rows)
+    motion = torch.from_numpy(rows[:, [face_world.index(name) for name in MOTION]])
+    np.testing.assert_allclose(project(torch.from_numpy(at_rest), motion).numpy(), posed, atol=1e-4)
+
+
+def nose_and_crown(face_world, sampling, **motion: float) -> np.ndarray:
+    return face_world.points(sampling.plain(**motion))[0][0, [NOSE, CROWN], :2]
+
+
+def test_turns_go_the_way_they_are_said_to(face_world, sampling) -> None:
+    rest = nose_and_crown(face_world, sampling)
+    assert (nose_and_crown(face_world, sampling, yaw=0.4) - rest)[0, 0] > 0.1, "yaw: to the picture's right"
+    assert (nose_and_crown(face_world, sampling, pitch=0.3) - rest)[0, 1] < -0.1, "pitch: down"
+    assert (nose_and_crown(face_world, sampling, roll=0.3) - rest)[1, 0] < -0.1, "roll: counter-clockwise"
+
+
+def test_the_picture_turns_with_the_points(face_world, sampling) -> None:
+    left, right = (face_world.draw(sampling.plain(roll=roll), 64)[0, :24, :, 3] for roll in (0.4, -0.4))
+    columns = np.arange(64)
+    assert (left * columns).sum() / left.sum() < (right * columns).sum() / right.sum() - 4
+
+
+def test_a_mirrored_head_has_mirrored_points(face_world, sampling) -> None:
+    one = face_world.points(sampling.plain(yaw=0.3, roll=0.2, corner_l=0.8, eye_r=0.2, gaze_x=0.5))[0][0]
+    other = face_world.points(sampling.plain(yaw=-0.3, roll=-0.2, corner_r=0.8, eye_l=0.2, gaze_x=-0.5))[0][0]
+    order = [*range(17, 34), *range(17), *range(34, 41), 42, 41, 43]
+    np.testing.assert_allclose(other[order] * (-1, 1, 1), one, atol=1e-5)
+
+
+def test_a_jaw_opens_downwards(face_world, sampling) -> None:
+    shut, opened = (face_world.points(sampling.plain(jaw_open=jaw))[0][0] for jaw in (0.0, 1.0))
+    assert opened[CHIN, 1] < shut[CHIN, 1] - 0.05 and opened[NOSE, 1] == pytest.approx(shut[NOSE, 1])
+
+
+@pytest.mark.parametrize("size", [63, 0, -4])
+def test_a_wrong_size_is_told(face_world, sampling, size: int) -> None:
+    with pytest.raises(ValueError, match=f"a size of {size} was asked for; wanted a multiple of 4"):
+        face_world.draw(sampling.plain(), size)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (1, 1, 87)])
+def test_a_wrong_shape_is_told(face_world, shape: tuple[int, ...]) -> None:
+    for function in (lambda rows: face_world.draw(rows, 8), face_world.points):
+        with pytest.raises(ValueError, match=rf"parameters have shape .*; wanted \[n, {len(face_world.names())}\]"):
+            function(np.zeros(shape, np.float32))
+
+
+def test_people_are_the_same_for_the_same_seed_and_make_sense(face_world, sampling) -> None:
+    people = [np.stack([sampling.person(np.random.default_rng(seed)) for seed in range(200)]) for _ in range(2)]
+    np.testing.assert_array_equal(*people)
+    styles = people[0][:, [face_world.index(f"hair_{style}") for style in sampling.HAIR_STYLES]]
+    assert (styles.sum(1) == 1).all() and (styles.sum(0) > 0).sum() > 8
+    assert 0.1 < (people[0][:, face_world.index("glasses_round")] > 0).mean() < 0.3
+    moving = [face_world.index(name) for name in MOTION]
+    np.testing.assert_array_equal(people[0][:, moving], np.tile(sampling.plain()[moving], (200, 1)))
+
+
+def test_a_performance_moves_but_leaves_the_person(face_world, sampling) -> None:
+    random = np.random.default_rng(2)
+    head = sampling.person(random)
+    kept = head.copy()
+    row = sampling.perform(head, random)
+    persons = [face_world.index(name) for name in ATTRIBUTES]
+    np.testing.assert_array_equal(row[persons], head[persons])
+    np.testing.assert_array_equal(head, kept)
+    assert (np.delete(row, persons) != np.delete(head, persons)).sum() > 8
+
+
+def test_an_unknown_change_is_told(sampling) -> None:
+    with pytest.raises(ValueError, match="no parameter 'wings'"):
+        sampling.plain(wings=1.0)
