@@ -1,0 +1,97 @@
+"""The encoder: identity averaged and then fixed, motion from every frame, reset like new."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines import spatial_code
+from engines.bundled import LAYERS, load
+from engines.motion import AT_REST, LIMITS, MOTION
+from realtime.alignment import rotation_of
+from realtime.encoding import Encoder, pose
+from realtime.frames import Crop, Face, Latent
+from realtime.settings import EncodingSettings
+from tests.realtime.faces import head_points, seen
+
+PLACE = np.array([[2.0, 0, 64], [0, 2.0, 0]])
+
+
+@pytest.mark.parametrize("angles", [(0.0, 0.0, 0.0), (0.5, -0.3, 0.2), (-0.9, 0.5, -0.6), (0.2, 0.4, 0.6)])
+def test_pose_is_what_the_generator_turns_by(angles: tuple[float, float, float]) -> None:
+    turn = spatial_code.rotation(*(torch.tensor([angle], dtype=torch.float64) for angle in angles))[0].numpy()
+    np.testing.assert_allclose(pose(turn), angles, atol=1e-6)
+    np.testing.assert_allclose(rotation_of(*angles), turn, atol=1e-12)
+
+
+def test_pose_is_kept_within_what_was_trained() -> None:
+    np.testing.assert_allclose(pose(rotation_of(1.4, 0.9, -1.2)), [LIMITS["yaw"][1], 0.6, -0.6], rtol=1e-6)
+
+
+def moment(frame: int, yaw: float = 0.0, fresh: bool = False, look: int = 0, **figures: float) -> tuple[Face, Crop]:
+    """A face and a picture of it; ``look`` picks one of several pictures."""
+    rotation = rotation_of(yaw, 0.0, 0.0)
+    coarse = np.random.default_rng(look).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    face = Face(frame, frame * 33_000_000, seen(head_points(**figures), rotation), fresh)
+    return face, Crop(frame, frame * 33_000_000, coarse.repeat(32, 0).repeat(32, 1), PLACE, rotation)
+
+
+def encoder(frames: int = 3) -> Encoder:
+    return Encoder(load("toon"), EncodingSettings(identity_frames=frames))
+
+
+def same(a: Latent, b: Latent) -> bool:
+    return bool(np.array_equal(a.wplus, b.wplus) and np.array_equal(a.motion, b.motion))
+
+
+def test_a_code_carries_its_frame_and_place() -> None:
+    face, crop = moment(5, fresh=True)
+    latent = encoder().encode(face, crop)
+    assert (latent.frame_id, latent.captured_ns, latent.fresh) == (5, face.captured_ns, True)
+    assert latent.transform is crop.transform
+    assert latent.wplus.shape == (LAYERS, 256) and latent.wplus.dtype == np.float32
+    assert latent.motion.shape == (len(MOTION),) and latent.motion.dtype == np.float32
+
+
+def test_identity_is_fixed_after_enough_frames() -> None:
+    stage = encoder(3)
+    codes = [stage.encode(*moment(i, look=i)).wplus for i in range(6)]
+    assert not np.array_equal(codes[0], codes[1]) and not np.array_equal(codes[1], codes[2])
+    for later in codes[3:]:
+        np.testing.assert_array_equal(later, codes[2])
+
+
+def test_codes_that_were_given_out_stay_as_they_were() -> None:
+    stage = encoder(3)
+    first = stage.encode(*moment(0, look=1))
+    kept = first.wplus.copy()
+    stage.encode(*moment(1, look=2))
+    np.testing.assert_array_equal(first.wplus, kept)
+
+
+def test_a_turned_head_counts_less() -> None:
+    frontal = encoder(1).encode(*moment(0, look=1)).wplus
+    both = []
+    for yaw in (0.0, 0.9):
+        stage = encoder(2)
+        stage.encode(*moment(0, look=1))
+        both.append(np.linalg.norm(stage.encode(*moment(1, yaw=yaw, look=2)).wplus - frontal))
+    assert both[1] < both[0]
+
+
+def test_motion_is_read_from_every_frame() -> None:
+    stage = encoder(1)
+    rest, turned = stage.encode(*moment(0)), stage.encode(*moment(1, yaw=0.5, gap=0.2))
+    np.testing.assert_allclose(rest.motion, list(AT_REST.values()), atol=0.02)
+    assert turned.motion[0] == pytest.approx(0.5) and turned.motion[MOTION.index("jaw_open")] > 0.4
+
+
+def test_reset_is_like_new() -> None:
+    used = encoder(2)
+    for i in range(4):
+        used.encode(*moment(i, look=i, lid_l=0.5, gap=0.1))
+    used.reset()
+    new = encoder(2)
+    for i in range(3):
+        assert same(used.encode(*moment(i, look=7 + i)), new.encode(*moment(i, look=7 + i)))

@@ -1,0 +1,98 @@
+"""The generator: straight alpha from premultiplied colours, and a head that does what its code says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.attributes import ATTRIBUTES
+from engines.bundled import LAYERS, load
+from engines.motion import AT_REST
+from realtime.demo import ACTOR
+from realtime.frames import Latent
+from realtime.generating import Generator, straight
+
+PLACE = np.array([[1.5, 0, 20], [0, 1.5, 30]])
+EYES, TORSO = (slice(92, 130), slice(75, 181)), (slice(218, 256), slice(60, 196))
+
+
+def premultiplied(bgra: np.ndarray) -> np.ndarray:
+    """Straight BGRA bytes [h, w, 4] -> premultiplied RGBA float32 [4, h, w]."""
+    planes = bgra.astype(np.float32).transpose(2, 0, 1)[[2, 1, 0, 3]] / 255
+    planes[:3] *= planes[3]
+    return planes
+
+
+def test_premultiplication_is_undone() -> None:
+    bgra = np.random.default_rng(0).integers(0, 256, (32, 20, 4), dtype=np.uint8)
+    bgra[..., 3] = np.maximum(bgra[..., 3], 2)
+    got = straight(premultiplied(bgra))
+    assert got.dtype == np.uint8 and got.shape == bgra.shape
+    assert np.abs(got.astype(int) - bgra).max() <= 1
+
+
+def test_nothing_where_alpha_is_nothing() -> None:
+    rgba = np.zeros((4, 6, 6), np.float32)
+    rgba[0] = 1e-6
+    rgba[1, 0] = 5.0
+    got = straight(rgba)
+    assert (got[..., 3] == 0).all() and np.isfinite(got).all()
+
+
+def test_values_beyond_the_range_are_clipped_and_the_input_stays() -> None:
+    rgba = np.full((4, 3, 3), 1.3, np.float32)
+    rgba[2] = -0.4
+    before = rgba.copy()
+    got = straight(rgba)
+    assert (got == (0, 255, 255, 255)).all()
+    np.testing.assert_array_equal(rgba, before)
+
+
+@pytest.fixture(scope="module")
+def actor() -> np.ndarray:
+    person = np.array([[ACTOR.get(name, 0.0) for name in ATTRIBUTES]], np.float32)
+    return np.repeat(load("toon").mapping.infer(person)[0], LAYERS, axis=0)
+
+
+def draw(wplus: np.ndarray, **motion: float) -> np.ndarray:
+    """What is seen on grey, float [256, 256, 4]: BGR over grey and alpha."""
+    code = np.array(list({**AT_REST, **motion}.values()), np.float32)
+    pixels = Generator(load("toon")).generate(Latent(7, 8, wplus, code, PLACE, False)).pixels.astype(float)
+    alpha = pixels[..., 3:] / 255
+    return np.concatenate([pixels[..., :3] * alpha + 128 * (1 - alpha), pixels[..., 3:]], -1)
+
+
+def change(a: np.ndarray, b: np.ndarray, where: tuple[slice, slice]) -> float:
+    return float(np.abs(a - b)[where].mean())
+
+
+def test_a_portrait_carries_its_frame_and_place(actor: np.ndarray) -> None:
+    latent = Latent(7, 8, actor, np.array(list(AT_REST.values()), np.float32), PLACE, True)
+    portrait = Generator(load("toon")).generate(latent)
+    assert (portrait.frame_id, portrait.captured_ns) == (7, 8) and portrait.transform is PLACE
+    assert portrait.pixels.shape == (256, 256, 4) and portrait.pixels.dtype == np.uint8
+
+
+def test_alpha_is_a_head_in_the_middle(actor: np.ndarray) -> None:
+    alpha = draw(actor)[..., 3]
+    assert alpha[80:165, 105:151].min() > 200
+    assert max(alpha[:20, :60].max(), alpha[:20, -60:].max(), alpha[100:150, :20].max(), alpha[:4].max()) < 60
+    assert alpha[-4:, 100:156].min() > 200, "the shoulders reach the lower edge"
+
+
+def test_eyes_close(actor: np.ndarray) -> None:
+    open_, closed = draw(actor), draw(actor, eye_l=0.0, eye_r=0.0)
+    assert change(open_, closed, EYES) > 3 * change(open_, closed, TORSO)
+    assert change(open_, closed, EYES) > 1
+
+
+def test_turning_the_head_moves_its_silhouette(actor: np.ndarray) -> None:
+    left, right = (draw(actor, roll=roll)[:90, :, 3] > 128 for roll in (0.4, -0.4))
+    columns = np.arange(256)
+    assert (left * columns).sum() / left.sum() < (right * columns).sum() / right.sum() - 8
+
+
+def test_glasses_change_the_eyes_more_than_the_torso(actor: np.ndarray) -> None:
+    direction = load("toon").directions["glasses"]
+    bare, worn = draw(actor), draw(actor + direction.wplus)
+    assert change(bare, worn, EYES) > 2 * change(bare, worn, TORSO)
