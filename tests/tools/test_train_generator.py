@@ -1,0 +1,120 @@
+"""Training of the generator: what a batch is, what the loss looks at, and that a stopped training goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines.motion import MOTION
+
+pytestmark = pytest.mark.usefixtures("face_world", "one_thread")
+
+
+@pytest.fixture(scope="module")
+def training(face_world):
+    from tools import train_generator
+
+    return train_generator
+
+
+@pytest.fixture
+def faces(training, heads: Path):
+    return training.Faces(heads, "train")
+
+
+@pytest.fixture
+def model(training, faces):
+    made = training.Model()
+    training.initialise(made, faces)
+    return made
+
+
+def test_shards_are_read_with_their_parameters(training, faces) -> None:
+    attributes, motion, at_rest, rgba = faces.batch(np.array([3, 3, 5]), 32)
+    assert len(faces) == 8 and rgba.shape == (3, 4, 32, 32) and at_rest.shape == (3, 44, 3)
+    assert attributes.shape == (3, len(training.attribute_names())) and motion.shape == (3, len(MOTION))
+    torch.testing.assert_close(rgba[0], rgba[1])
+    assert (rgba[:, :3] <= rgba[:, 3:] + 1e-6).all(), "colours are premultiplied"
+
+
+def test_a_folder_without_shards_says_how_to_draw_them(training, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"holds no train shards; draw them first: python -m tools.render_faces --out"):
+        training.Faces(tmp_path, "train")
+
+
+@torch.no_grad()
+def test_mixing_gives_half_of_the_batch_two_people(training, faces, model) -> None:
+    attributes = faces.batch(np.arange(6), 32)[0]
+    plain, mixed = (training.mixed_codes(model, attributes, mix) for mix in (False, True))
+    torch.testing.assert_close(plain, model.mapping(attributes)[:, None].expand(-1, 10, -1))
+    torch.testing.assert_close(mixed[3:], plain[3:])
+    assert not torch.allclose(mixed[:3, 0], mixed[:3, 9]), "shape and colour come from different people"
+    torch.testing.assert_close(mixed[:, 0], mixed[:, 4])
+    torch.testing.assert_close(mixed[:, 5], mixed[:, 9])
+
+
+def test_eyes_and_mouth_matter_most(training, faces) -> None:
+    _, motion, at_rest, _ = faces.batch(np.arange(2), 32)
+    weight = training.weights(at_rest, motion, 64)
+    assert weight.shape == (2, 1, 64, 64) and weight.min() >= 1 and 3.5 < weight.max() <= 4
+    assert weight[:, :, :10].max() < 1.1
+
+
+def test_distance_is_zero_only_for_the_same_picture(training) -> None:
+    a, weight = torch.rand(1, 4, 8, 8), torch.ones(1, 1, 8, 8)
+    assert training.distance(a, a, weight) == 0
+    flat = training.distance(a, a + 0.1, weight)
+    assert flat.item() == pytest.approx(0.1, abs=1e-5)
+    assert training.distance(a, a + 0.1 * torch.rand(1, 4, 8, 8).sign() * (-1) ** torch.arange(8), weight) > flat
+
+
+def test_sizes_follow_the_time_spent(training) -> None:
+    minutes = [1.0, 2.0, 4.0]
+    assert training.stage_of(0, minutes) == (0, 0)
+    assert training.stage_of(60, minutes) == (1, 0)
+    assert training.stage_of(120, minutes) == (1, 0.5)
+    assert training.stage_of(60 * 7, minutes) == (2, 1.0)
+
+
+def test_a_few_steps_learn(training, faces, model) -> None:
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3, betas=(0.5, 0.99))
+    losses = []
+    for _ in range(8):
+        loss = training.loss_of(model, faces, np.arange(8), 64)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_quality_is_told_on_people_who_were_held_out(training, heads: Path, model) -> None:
+    ratio, iou = training.evaluate(model, training.Faces(heads, "held_out"), 64)
+    assert 0 < ratio < 60 and 0 <= iou <= 1
+
+
+def test_a_stopped_training_goes_on(
+    training, heads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "checkpoint.pt"
+
+    def run(minutes: float) -> dict:
+        arguments = ["--data", str(heads), "--out", str(tmp_path), "--minutes", str(minutes), "0", "0"]
+        monkeypatch.setattr(sys, "argv", ["train_generator", *arguments])
+        training.main()
+        return torch.load(file, weights_only=True)
+
+    first = run(1e-4)
+    assert first["step"] == 1 and first["spent"] >= 0.006
+    second = run(first["spent"] / 60 + 1e-4)
+    assert second["step"] == 2 and second["spent"] > first["spent"]
+    steps = {int(state["step"]) for state in second["optimiser"]["state"].values()}
+    assert max(steps) == 2, "the optimiser's memory goes on too"
+    third = run(1e-4)
+    assert third["step"] == 2, "a training that is done stays as it is"
+    assert set(second["average"]) == {"n_averaged", *(f"module.{name}" for name in second["model"])}
+    assert "64 px, step 2, loss" in capsys.readouterr().out and not list(tmp_path.glob("*.new"))
