@@ -80,7 +80,10 @@ class PaintedRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [N, C, s, s], w [N, 256] -> premultiplied RGBA [N, 4, 2s, 2s]."""
-        n, channels, size = x.shape[0], x.shape[1], x.shape[2]
+        n, channels, size = int(x.shape[0]), int(x.shape[1]), int(x.shape[2])
+        if n == 1:  # as the live program draws: a plain 1x1 convolution, which runtimes lay out best
+            one = self.affine(w).view(channels, 16).t()[:, :, None, None]
+            return F.pixel_shuffle(F.conv2d(x, one) + self.bias[:, None, None], 2)
         matrix = self.affine(w).view(n, channels, 16)
         pixels = x.permute(0, 2, 3, 1).reshape(n, size * size, channels) @ matrix + self.bias
         return F.pixel_shuffle(pixels.view(n, size, size, 16).permute(0, 3, 1, 2), 2)

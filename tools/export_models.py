@@ -88,10 +88,9 @@ def with_summed_norms(module: nn.Module) -> nn.Module:
 
 
 def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path) -> None:
-    """Export, store the weights in half precision (cast up at load) and check the file."""
+    """Export for a batch of one, store the weights in half precision (cast up at load) and check the file."""
     module.eval()
     file.parent.mkdir(parents=True, exist_ok=True)
-    batch = {name: {0: "batch"} for name in [*names, *outputs]}
     with torch.no_grad():
         torch.onnx.export(
             module,
@@ -99,7 +98,6 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
             str(file),
             input_names=names,
             output_names=outputs,
-            dynamic_axes=batch,
             opset_version=OPSET,
             dynamo=False,
         )
