@@ -43,7 +43,7 @@ def test_one_hair_style_is_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "worn"), [((0.4, 0.3), (1, 0)), ((0.1, 0.6), (0, 1)), ((0.2, 0.2), (0, 0)), ((0.0, 0.0), (0, 0))]
+    ("seen", "worn"), [((0.6, 0.3), (1, 0)), ((0.1, 0.8), (0, 1)), ((0.2, 0.2), (0, 0)), ((0.0, 0.0), (0, 0))]
 )
 def test_glasses_are_worn_or_not(seen: tuple[float, float], worn: tuple[float, float]) -> None:
     chosen = decided(person(glasses_round=seen[0], glasses_square=seen[1]))
