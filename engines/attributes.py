@@ -22,6 +22,8 @@ COLOURS = (
 LIGHT = ("light_x", "light_y", "light_z", "light_warmth", "exposure")
 # Styles that short hair before a busy background is taken for; they must be much likelier than any other.
 RARELY_WORN, RARE = ("hair_braids",), 0.3
+GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
+EXPOSURE_FROM, LIGHT_FROM = 1.0, 0.4  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT)
 
 
@@ -41,11 +43,13 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     best = max(HAIR_STYLES, key=lambda name: attributes[name] * (RARE if name in RARELY_WORN else 1.0))
     result.update({name: float(name == best) for name in HAIR_STYLES})
     glasses = max(("glasses_round", "glasses_square"), key=lambda name: attributes[name])
-    worn = attributes["glasses_round"] + attributes["glasses_square"] > 0.5
+    worn = attributes["glasses_round"] + attributes["glasses_square"] > GLASSES_FROM
     result.update(glasses_round=0.0, glasses_square=0.0)
     result[glasses] = float(worn)
     result["fringe"] = float(attributes["fringe"] > 0.5)
     result["collar"] = min((0.0, 0.5, 1.0), key=lambda kind: abs(kind - attributes["collar"]))
+    result["exposure"] = max(attributes["exposure"], EXPOSURE_FROM)
+    result["light_y"] = max(attributes["light_y"], LIGHT_FROM)
     for name in ("beard", "goatee", "moustache", "stubble"):
         result[name] = max(attributes[name], 0.5) if attributes[name] > 0.3 else 0.0
     return result
