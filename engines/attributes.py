@@ -23,7 +23,7 @@ LIGHT = ("light_x", "light_y", "light_z", "light_warmth", "exposure")
 # Styles that short hair before a busy background is taken for; they must be much likelier than any other.
 RARELY_WORN, RARE = ("hair_braids",), 0.3
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
-EXPOSURE_FROM, LIGHT_FROM = 1.0, 0.4  # an avatar is never lit worse than this
+EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT)
 
 
@@ -50,6 +50,7 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result["collar"] = min((0.0, 0.5, 1.0), key=lambda kind: abs(kind - attributes["collar"]))
     result["exposure"] = max(attributes["exposure"], EXPOSURE_FROM)
     result["light_y"] = max(attributes["light_y"], LIGHT_FROM)
+    result["light_x"] = min(max(attributes["light_x"], -LIGHT_ASIDE), LIGHT_ASIDE)
     for name in ("beard", "goatee", "moustache", "stubble"):
         result[name] = max(attributes[name], 0.5) if attributes[name] > 0.3 else 0.0
     return result

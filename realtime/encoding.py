@@ -19,6 +19,7 @@ from realtime.frames import Crop, Face, Floats, Latent
 from realtime.settings import EncodingSettings
 
 _SKIN, _LIPS, _HAIR = ([column(f"{part}_{c}") for c in "rgb"] for part in ("skin", "lip", "hair"))
+_LIT = 75.0  # skin is what the better lit parts of the face show
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
 
@@ -63,7 +64,7 @@ class Encoder:
         """Take one more crop into the estimate of who it is."""
         (attributes,) = self._model.encoder.infer(crop.pixels[None])
         seen = attributes[0].astype(np.float64)
-        seen[_SKIN] = colour_at(face, crop, SKIN)
+        seen[_SKIN] = colour_at(face, crop, SKIN, _LIT)
         seen[_LIPS] = colour_at(face, crop, LIPS)
         seen[_HAIR] = hair_colour(face, crop)
         self._sum += weight * seen

@@ -59,34 +59,6 @@ class Synthesis(nn.Module):
         return self.generator.synthesis(code32, wplus.unbind(1), [code64, code128])[-1]
 
 
-class SummedGroupNorm(nn.Module):
-    """Group norm with its sums as matrix products.
-
-    OpenVINO 2026.4 ends the process in its normalisation kernel for AVX2 when a group's size is not a multiple of 16.
-    """
-
-    def __init__(self, norm: nn.GroupNorm) -> None:
-        super().__init__()
-        self.norm = norm
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [N, C, H, W]."""
-        channels, height, width = (int(side) for side in x.shape[1:])
-        size = channels // self.norm.num_groups * height * width
-        ones, grouped = torch.ones(size, 1), x.reshape(-1, self.norm.num_groups, size)
-        mean = grouped @ ones / size
-        variance = (grouped * grouped) @ ones / size - mean * mean
-        normal = ((grouped - mean) / (variance + self.norm.eps).sqrt()).reshape(-1, channels, height, width)
-        return normal * self.norm.weight[:, None, None] + self.norm.bias[:, None, None]
-
-
-def with_summed_norms(module: nn.Module) -> nn.Module:
-    """The same network with every group norm replaced by :class:`SummedGroupNorm`."""
-    for name, child in module.named_children():
-        setattr(module, name, SummedGroupNorm(child) if isinstance(child, nn.GroupNorm) else with_summed_norms(child))
-    return module
-
-
 def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path) -> None:
     """Export for a batch of one, store the weights in half precision (cast up at load) and check the file."""
     module.eval()
@@ -160,7 +132,7 @@ def main() -> None:
     to_onnx(Synthesis(generator), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / "synthesis.onnx")
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
     crop = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
-    to_onnx(with_summed_norms(load_encoder(o.encoder)), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
+    to_onnx(load_encoder(o.encoder), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
     if o.only_networks:
         return
     rows = [manifest_row(o.out / name, made) for name, made in MADE.items()]
