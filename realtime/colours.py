@@ -19,7 +19,7 @@ _RADIUS = 3  # crop pixels around each point
 def colour_at(face: Face, crop: Crop, points: tuple[int, ...], share: float = 50.0) -> Colour:
     """The colour around landmarks (the ``share``-th percentile of the points) as linear RGB 0..1, float64 [3].
 
-    The display curve of the drawn heads is undone; it is the one of ``tools/face_world/world.h``: display = sqrt(1.1 x / (1 + 0.16 x)).
+    The display curve of the drawn heads is undone: display = sqrt(1.1 x / (1 + 0.16 x)), ``tools/face_world/world.h``.
     """
     return _typical(crop, face.landmarks[list(points), :2], share)
 
