@@ -188,7 +188,8 @@ def main() -> None:
         saved = torch.load(file, map_location=o.device, weights_only=True)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
+        if "optimiser" in saved:  # tools/checkpoints keeps weights only: the optimiser starts afresh
+            optimiser.load_state_dict(saved["optimiser"])
         spent, step = saved["spent"], saved["step"]
     last, saved_at, stage_was = time.monotonic(), spent, -1
     while (place := stage_of(spent, o.minutes))[1] < 1:
