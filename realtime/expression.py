@@ -27,7 +27,7 @@ _FIXED = FIGURES.index("gap")  # closed lips are closed lips in every face
 
 # Motion per change of a figure. The lengths are the drawn head's (tools/face_world/head.h), whose outer eye corners are
 # 1.0 apart; the factor before is how much of the movement the avatar takes over: real jaws open wider than its mouth.
-_JAW = 0.75 / 0.30
+_JAW = 1.20 / 0.30
 MATRIX: dict[str, dict[str, float]] = {
     "jaw_open": {"gap": _JAW},
     "mouth_wide": {"width": 1 / 0.16},
