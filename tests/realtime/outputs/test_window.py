@@ -18,6 +18,7 @@ from realtime.settings import OutputSettings
 linux = pytest.mark.skipif(platform.system() != "Linux", reason="only X11 can be missing")
 
 SHOW = """
+import time
 import sys
 import mss, numpy as np
 from realtime.frames import Picture
@@ -30,17 +31,17 @@ red[..., 2] = 255
 make = getattr(mss, "MSS", None) or mss.mss
 seen = 0
 with make() as screen:
-    for index in range(200):  # a window shows what it was sent when the desktop gets round to it
+    index, patience = 0, time.monotonic() + 20  # a window shows what it was sent when the desktop gets round to it
+    while seen <= 0.9 * 160 * 120 and time.monotonic() < patience:
         output.send(Picture(index, index, red))
+        index += 1
         shot = np.asarray(screen.grab(screen.monitors[1]))[..., :3]
-        seen = max(seen, int((shot == (0, 0, 255)).all(axis=-1).sum()))
-        if index >= 20 and seen > 0.9 * 160 * 120:
-            break
+        seen = int((shot == (0, 0, 255)).all(axis=-1).sum())
 print("red", seen)
 print("stop", output.wants_stop)
 output.close()
 output.close()
-output.send(Picture(500, 500, red))
+output.send(Picture(index, index, red))
 print("closed", output.wants_stop)
 """
 
