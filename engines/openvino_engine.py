@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 def best_precision(core: ov.Core) -> str:
     """bf16 where the processor multiplies bf16 matrices in hardware (AMX), else f32.
 
-    AVX-512 bf16 alone is not faster than f32 for these networks: docs/measurements.
+    AVX-512 bf16 alone is not faster than f32 for these networks: docs/decisions/0002.
     """
     try:
         flags = Path("/proc/cpuinfo").read_text()

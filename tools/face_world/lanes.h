@@ -1,6 +1,6 @@
 // Arithmetic on a bundle of rays: 16 lanes on a CPU (GCC vector extensions), one on a GPU thread. The world is written
-// once on top of it; nothing here knows what a face is. The elementary functions are polynomials (Cephes-type minimax
-// coefficients), so that both builds draw the same picture to rounding.
+// once on top of it; nothing here knows what a face is. The GPU branch is a beginning: nvcc does not take it yet. The elementary functions are polynomials (Cephes-type minimax
+// coefficients), so that every build draws the same picture to rounding.
 #pragma once
 #ifdef __CUDACC__
 #define FW __device__ static inline
