@@ -1,8 +1,9 @@
 // The head as a signed distance field and its shading. Head frame: x to the picture's right, y up, z to the camera,
-// the origin in the middle of the skull, which is about 0.8 in radius. Needs lanes.h and params.h.
+// the origin in the middle of the skull, which is about 0.8 in radius. Needs lanes.h, params.h and textures.h.
 #pragma once
 #include "lanes.h"
 #include "params.h"
+#include "textures.h"
 
 #define VIEW .31f   // half the picture over the distance to it
 enum Material { NOTHING, SKIN, EYE, LASH, BROW, CAVITY, TEETH, TONGUE, HAIR, BEARD, CLOTH, GLASS };
@@ -98,12 +99,9 @@ FW Lids lids(F u, F open, F squint, const Head& h) {
 }
 
 FW F groove_field(V p, const Head& h) {
-    if (h.curl > .01f) return h.curl * (.070f * noise(p * bc(5.5f)) + .028f * noise(p * bc(11.f)));
-    V c = shift(p, 0, .20f, -.12f);
-    F warp = noise(p * bc(2.3f));
-    F combed = atan2_(c.x, c.y + .35f), hanging = atan2_(c.x, c.z + .05f);
-    F a = h.curtain > .5f ? mix(combed, hanging, step_smooth(.45f, -.05f, p.y)) : combed;
-    return h.groove * (.012f * sin_(a * 26.f + warp * 2.5f) + .007f * sin_(a * 57.f + warp * 6.f + p.z * 3.f) + .012f * warp);
+    if (h.curl > .01f) return h.curl * (.062f * gyroid(p, CURLS) + .022f * gyroid(p, FINE_CURLS));
+    Strands s = strands(p, h.curtain > .5f);
+    return h.groove * (.012f * sin_(s.coarse) + .006f * sin_(s.fine) + .010f * s.warp);
 }
 // How far below the hair's edge a point is: positive where there is no hair.
 FW F bare(V p, const Head& h) {
@@ -284,7 +282,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
-        F fluff = fine ? .010f * noise(p * bc(9.f)) + .006f * noise(p * bc(23.f)) : bc(0.f);
+        F fluff = fine ? .009f * gyroid(p, FLUFF) + .006f * gyroid(p, FINE_FLUFF) : bc(0.f);
         F jaw_line = h.mouth_y + .02f + .30f * step_smooth(.28f, .66f, s.x);
         F region = hi(p.y - jaw_line, -(p.z + .12f));
         F lips = 1.f - root(m.u * m.u * .85f + ((p.y - h.mouth_y + h.gap_lower * .4f) * (p.y - h.mouth_y + h.gap_lower * .4f)) * (1.f / ((.10f + h.gap_lower * .55f) * (.10f + h.gap_lower * .55f))));
@@ -301,7 +299,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         F t = clampf(s.x * (1.f / (h.mouth_half * 1.02f)), 0.f, 1.f);
         F line = mix(bc(.5f * (h.mouth_y + ny) - .035f), h.mouth_y - .01f + .05f * (q.corner_l + q.corner_r) * t, t * t) + .25f * (top - h.mouth_y) * (1.f - t);
         F half = .042f * q.moustache * (1.f - .55f * t * t);
-        F fluff = fine ? .012f * noise(p * bc(21.f)) : bc(0.f);
+        F fluff = fine ? .011f * gyroid(p, FINE_FLUFF) : bc(0.f);
         F d2 = root((p.y - line) * (p.y - line) + hi(s.x - h.mouth_half * 1.02f, 0.f) * hi(s.x - h.mouth_half * 1.02f, 0.f)) - half;
         include(hit, sel(front, smooth_max(bones - .075f - fluff, d2, .04f), bc(1e9f)), BEARD);
     }
@@ -390,14 +388,11 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
     SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
     if (any(ON(HAIR))) {
-        V c = shift(p, 0, .20f, -.12f);
-        F warp = noise(p * bc(2.3f));
-        F angle = h.curtain > .5f ? mix(atan2_(c.x, c.y + .35f), atan2_(c.x, c.z + .05f), step_smooth(.45f, -.05f, p.y)) : atan2_(c.x, c.y + .35f);
-        F strand = h.curl > .01f ? .5f + .5f * noise(p * bc(9.f)) : .5f + .5f * sin_(angle * 57.f + warp * 6.f + p.z * 3.f);
+        F strand = .5f + .5f * (h.curl > .01f ? gyroid(p, FINE_CURLS) : sin_(strands(p, h.curtain > .5f).fine));
         V tint = hair * mix(bc(.78f), bc(1.16f), strand);
         SURFACE(HAIR, tint, .30f, 12.f, 0.f)
     }
-    SURFACE(BEARD, hair * (.80f + .18f * noise(p * bc(26.f))), .04f, 10.f, 0.f)
+    SURFACE(BEARD, hair * (.80f + .18f * gyroid(p, FINE_FLUFF)), .04f, 10.f, 0.f)
     SURFACE(CLOTH, colour(q.cloth_r, q.cloth_g, q.cloth_b), .03f, 8.f, .1f)
     SURFACE(GLASS, colour(q.frame_r, q.frame_g, q.frame_b), .55f, 50.f, 0.f)
     return r;

@@ -1,0 +1,25 @@
+// The patterns on hair and beards, as smooth formulas of the place on the head: engines/detail_maps.py gives the generator the
+// very same ones, so that it need not learn where a strand or a curl lies. Needs lanes.h.
+#pragma once
+#include "lanes.h"
+
+#define CURLS 13.f
+#define FINE_CURLS 26.f
+#define FLUFF 26.f
+#define FINE_FLUFF 55.f
+
+// Schoen's minimal surface as a solid pattern, -1..1.
+FW F gyroid(V p, float frequency) {
+    F x = p.x * frequency, y = p.y * frequency, z = p.z * frequency;
+    const float quarter = 1.57079633f;
+    return (sin_(x) * sin_(y + quarter) + sin_(y) * sin_(z + quarter) + sin_(z) * sin_(x + quarter)) * (1.f / 1.5f);
+}
+// Phases of combed strands, and how far they bend (-1..1). Long hair turns from combed at the top to hanging at the sides.
+struct Strands { F coarse, fine, warp; };
+FW Strands strands(V p, bool hanging) {
+    F angle = atan2_(p.x, p.y + .15f);
+    if (hanging) angle = mix(angle, atan2_(p.x, p.z + .17f), step_smooth(.45f, -.05f, p.y));
+    F warp = .5f * sin_(p.x * 2.f + 1.3f * sin_(p.y * 2.3f + .5f)) + .5f * sin_(p.z * 2.6f + p.y * 1.9f + 1.f);
+    Strands s = {angle * 26.f + warp * 2.f, angle * 44.f + warp * 4.f + p.z * 3.f, warp};
+    return s;
+}
