@@ -1,17 +1,10 @@
-"""The command line: ``avatar-live``, ``avatar-live styles``, ``avatar-live doctor``.
-
-Exit codes: 0 done (also after Ctrl-C), 1 something failed, 2 asked for what does not exist, 70 a fault of the program.
-"""
+"""The command line: ``avatar-live``, ``avatar-live styles``, ``avatar-live doctor``; others have modules of their own."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import tempfile
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from realtime import __version__, configuration
-from realtime.errors import AvatarLiveError, UsageError
+from realtime.command import FAULT, console, guarded
+from realtime.errors import UsageError
 
-FAULT = 70  # EX_SOFTWARE of sysexits.h
+__all__ = ["FAULT", "app", "guarded", "main"]
 CONFIG = "AVATAR_LIVE_CONFIG"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-console = Console(stderr=True)
 
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE", envvar=CONFIG, help="Settings and styles of your own, in TOML.")
@@ -127,33 +120,6 @@ def _size(text: str | None) -> dict[str, int]:
 
 def _environment() -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if name != CONFIG}
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Turn errors into one line and an exit code; only a fault of the program leaves a log with a traceback."""
-    try:
-        yield
-    except AvatarLiveError as error:
-        _complain(str(error))
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except (typer.Exit, typer.Abort):
-        raise
-    except Exception as error:
-        descriptor, log = tempfile.mkstemp(prefix="avatar-live-", suffix=".log", text=True)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-        first_line = str(error).strip().splitlines()[:1]
-        _complain(
-            f"a fault of the program: {type(error).__name__}: {' '.join(first_line)}; please report it with {log}"
-        )
-        raise typer.Exit(FAULT) from None
-
-
-def _complain(text: str) -> None:
-    console.print(f"avatar-live: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
