@@ -3,8 +3,8 @@
     file -> containers (bytes) -> pickle_data (values) -> identification (kind) -> a format's module (networks)
          -> importing (safetensors, manifest row, forward check, contact sheet) -> installed (list, verify, load)
 
-:func:`import_checkpoint` does it all. Reading and converting need numpy only; the forward check needs torch and is left
-out with a note where it is missing.
+:func:`import_checkpoint` does it all. Reading and converting need numpy only, the forward check OpenVINO; torch is
+not needed.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class ImportReport:
     source_name, source_bytes, source_sha256: of the imported file.
     licence: a note that the user must read.
     notes: what was assumed, computed or left out.
-    check: the forward check, or None where torch is not installed.
+    check: the forward check.
     embedded_source: source text that the file brought along, by class name; inert.
     """
 
@@ -105,14 +105,14 @@ class ImportReport:
     source_bytes: int
     source_sha256: str
     licence: str
+    check: ForwardCheck
     notes: tuple[str, ...] = ()
-    check: ForwardCheck | None = None
     embedded_source: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def contact_sheet(self) -> Path | None:
-        """The picture of the forward check, if there was one."""
-        return self.folder / CONTACT_SHEET if self.check is not None else None
+    def contact_sheet(self) -> Path:
+        """The picture of the forward check."""
+        return self.folder / CONTACT_SHEET
 
     def manifest_row(self) -> dict[str, Any]:
         """The row that ``model.json`` keeps."""
@@ -204,7 +204,7 @@ def _write(work: Path, folder: Path, name: str, source: Source, converted: Conve
         laid_out = {key: np.ascontiguousarray(v).reshape(np.shape(v)) for key, v in network.tensors.items()}
         save_file(laid_out, target, metadata)
         files.append(InstalledFile(network.role, target.name, target.stat().st_size, file_sha256(target)))
-    check, notes = _check(work, converted)
+    check = _check(work, converted)
     config = config_from_tensors({tensor: values.shape for tensor, values in generator.tensors.items()})
     report = ImportReport(
         name=name,
@@ -221,7 +221,7 @@ def _write(work: Path, folder: Path, name: str, source: Source, converted: Conve
         source_bytes=source.byte_count,
         source_sha256=source.sha256,
         licence=LICENCES[converted.kind],
-        notes=(*converted.notes, *notes),
+        notes=converted.notes,
         check=check,
         embedded_source=source.embedded_source,
     )
@@ -229,23 +229,18 @@ def _write(work: Path, folder: Path, name: str, source: Source, converted: Conve
     return report
 
 
-def _check(work: Path, converted: Converted) -> tuple[ForwardCheck | None, tuple[str, ...]]:
-    """Draw with the networks and write the contact sheet, where torch is installed."""
-    try:
-        from engines.checkpoints.forward_check import draw_samples
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        return None, ("the forward check was left out: torch is not installed; pip install torch, then import again",)
+def _check(work: Path, converted: Converted) -> ForwardCheck:
+    """Draw with the networks and write the contact sheet."""
+    from engines.checkpoints.forward_check import draw_samples  # only here: reading and converting need no runtime
+
     rows = draw_samples(converted)
     values = np.stack([picture for row in rows for picture in row])
     if not np.isfinite(values).all() or float(values.std()) == 0.0:
         raise CheckpointError("the generator draws no picture (NaN or one flat colour); the weights are damaged")
     write_contact_sheet(work / CONTACT_SHEET, rows)
-    check = ForwardCheck(
+    return ForwardCheck(
         len(values), float(values.mean()), float(values.std()), float(values.min()), float(values.max())
     )
-    return check, ()
 
 
 def write_contact_sheet(path: Path, rows: list[npt.NDArray[np.float32]]) -> None:

@@ -43,7 +43,7 @@ def verify_model(folder: Path) -> None:
 
 
 def load_model(folder: Path) -> Converted:
-    """The networks of an imported model as numpy arrays; ``forward_check`` makes them runnable with torch."""
+    """The networks of an imported model as numpy arrays; ``engines.torch_networks`` makes them runnable with torch."""
     row = read_manifest(folder)
     roles = [entry["role"] for entry in row["files"] if entry.get("role") in (GENERATOR, ENCODER)]
     return Converted(row["kind"], tuple(load_network(folder / f"{role}.safetensors") for role in roles))

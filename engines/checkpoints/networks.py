@@ -104,14 +104,19 @@ def resolution_of(blocks: int) -> int:
     return 4 << (blocks - 1)
 
 
-def mean_latent(tensors: Mapping[str, Floats]) -> Floats:
-    """The mean w [1, w_dim] of a mapping network over normally distributed z, for files that lack it."""
-    random = np.random.Generator(np.random.PCG64(MEAN_LATENT_SEED))
-    x = random.standard_normal([MEAN_LATENT_SAMPLES, tensors["mapping.layers.0.weight"].shape[1]], np.float32)
-    x /= np.sqrt((x * x).mean(axis=1, keepdims=True) + 1e-8)
+def mapped(tensors: Mapping[str, Floats], z: Floats) -> Floats:
+    """w [N, w_dim] of z [N, z_dim] by a generator's mapping network; see ``engines.stylegan2.MappingNetwork``."""
+    x = z / np.sqrt((z * z).mean(axis=1, keepdims=True) + np.float32(1e-8))
     layer = 0
     while f"mapping.layers.{layer}.weight" in tensors:
         x = x @ tensors[f"mapping.layers.{layer}.weight"].T + tensors[f"mapping.layers.{layer}.bias"]
-        x = np.where(x < 0, 0.2 * x, x) * np.float32(math.sqrt(2.0))
+        x = np.where(x < 0, np.float32(0.2) * x, x) * np.float32(math.sqrt(2.0))
         layer += 1
-    return np.asarray(x.mean(axis=0, keepdims=True), np.float32)
+    return np.asarray(x, np.float32)
+
+
+def mean_latent(tensors: Mapping[str, Floats]) -> Floats:
+    """The mean w [1, w_dim] of a mapping network over normally distributed z, for files that lack it."""
+    random = np.random.Generator(np.random.PCG64(MEAN_LATENT_SEED))
+    z = random.standard_normal([MEAN_LATENT_SAMPLES, tensors["mapping.layers.0.weight"].shape[1]], np.float32)
+    return np.asarray(mapped(tensors, z).mean(axis=0, keepdims=True), np.float32)
