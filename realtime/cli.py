@@ -1,4 +1,4 @@
-"""The command line: ``avatar-live``, ``avatar-live styles``, ``avatar-live doctor``; others have modules of their own."""
+"""The command line: ``avatar-live``, ``avatar-live styles``, ``avatar-live doctor``; others in modules of their own."""
 
 from __future__ import annotations
 
