@@ -16,28 +16,24 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from realtime.clock import Clock
 from realtime.frames import Frame, Picture
-from realtime.settings import PipelineSettings, Settings
+from realtime.settings import PipelineSettings
 from realtime.slot import LatestSlot, SlotClosed
 from realtime.sources.base import Stalled
+from realtime.stages import Stages, build_stages
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
-    from realtime.alignment import Aligner
     from realtime.capture import Source
-    from realtime.compositing import Compositor
-    from realtime.editing import Editor
-    from realtime.encoding import Encoder
-    from realtime.generating import Generator
     from realtime.outputs import Output
-    from realtime.smoothing import Smoother
-    from realtime.tracking import Tracker
+
+__all__ = ["Pipeline", "Stages", "build_stages"]
 
 log = logging.getLogger(__name__)
 
@@ -49,40 +45,6 @@ CARD_BGR = (64, 52, 46)
 Timed = tuple[Frame, int]  # a frame and the clock's time at its capture
 Sendable = tuple[Picture, int | None]  # a picture and its frame's such time; None for a holding picture
 Observer = Callable[[Frame, Picture], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """The stages of the work thread, in the frame's order."""
-
-    tracker: Tracker
-    aligner: Aligner
-    encoder: Encoder
-    smoother: Smoother
-    editor: Editor
-    generator: Generator
-    compositor: Compositor
-
-    def draw(self, frame: Frame, statistics: Statistics) -> Picture:
-        """The picture of one frame: the avatar, or the holding picture where there is no face."""
-        with statistics.stage("tracking"):
-            face = self.tracker.track(frame)
-        if face is None:
-            statistics.frame_without_face()
-            with statistics.stage("compositing"):
-                return self.compositor.holding(frame)
-        with statistics.stage("alignment"):
-            crop = self.aligner.align(frame, face)
-        with statistics.stage("encoding"):
-            latent = self.encoder.encode(face, crop)
-        with statistics.stage("smoothing"):
-            latent = self.smoother.smooth(latent)
-        with statistics.stage("editing"):
-            latent = self.editor.edit(latent)
-        with statistics.stage("generating"):
-            portrait = self.generator.generate(latent)
-        with statistics.stage("compositing"):
-            return self.compositor.composite(frame, face, portrait)
 
 
 class Pipeline:
@@ -264,32 +226,3 @@ class Pipeline:
             close()
         except Exception as error:
             self._errors.append(error)
-
-
-def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages, str]:
-    """All stages as the settings want them for frames of ``size``, and what the model runs on, in one line.
-
-    Raises UsageError, ModelError and EngineError.
-    """
-    from engines import bundled
-    from engines.motion import EYES, MOUTH, POSE, columns
-    from realtime.alignment import Aligner
-    from realtime.compositing import Compositor
-    from realtime.editing import Editor
-    from realtime.encoding import Encoder
-    from realtime.generating import Generator
-    from realtime.smoothing import Smoother
-    from realtime.tracking import Tracker
-
-    model = bundled.load(settings.generating.model, settings.generating.device)
-    groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
-    stages = Stages(
-        tracker=Tracker(settings.tracking),
-        aligner=Aligner(settings.alignment),
-        encoder=Encoder(model, settings.encoding),
-        smoother=Smoother(settings.smoothing, groups, settings.alignment.size_px),
-        editor=Editor(model.directions, settings.editing.edits),
-        generator=Generator(model),
-        compositor=Compositor(settings.compositing, size),
-    )
-    return stages, model.describe()

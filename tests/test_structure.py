@@ -29,6 +29,7 @@ STAGES = {
 }  # fmt: skip
 WHO_NAMES_STAGES = {
     "realtime/pipeline.py",
+    "realtime/stages.py",  # the stages of one face
     "realtime/session.py",  # opens source and outputs
     "realtime/doctor.py",  # tries everything
     "realtime/demo.py",  # its actor is drawn by the generator
