@@ -101,6 +101,7 @@ def _open(
     from realtime.capture import open_source
     from realtime.compositing import output_size
     from realtime.outputs import open_output
+    from realtime.outputs.paced import PacedOutput
     from realtime.pipeline import Pipeline, build_stages
 
     clock, settings = SystemClock(), request.settings
@@ -113,6 +114,8 @@ def _open(
         outputs = []
         for text in request.outputs:
             output = open_output(text, size, source.fps, settings.output, source.path)
+            if output.wants_pacing:
+                output = PacedOutput(output, settings.output.fps or source.fps, clock, statistics)
             opened.callback(output.close)
             outputs.append(output)
         pace = settings.pipeline
@@ -159,8 +162,14 @@ def _line(now: Snapshot) -> Text:
 
 
 def figures(end: Snapshot) -> str:
-    """The figures of a whole run, in three lines."""
-    latency = end.latency_ms
+    """The figures of a whole run, in three lines, and a fourth where an output was fed at a constant rate."""
+    latency, fed = end.latency_ms, end.beats
+    beats = ""
+    if fed is not None:
+        beats = (
+            f"\nfed {fed.rate_fps:.2f} times a second, {fed.repeated} of {fed.sent} once more; jitter p95 "
+            f"{fed.jitter_ms.p95:.1f} ms; new pictures waited {fed.waited_ms.mean:.1f} ms for their beat"
+        )
     rate = end.frames_out / end.seconds if end.seconds > 0 else 0.0
     stages = ", ".join(f"{name} {spread.mean:.1f}" for name, spread in end.stages_ms.items())
     return (
@@ -168,4 +177,5 @@ def figures(end: Snapshot) -> str:
         f"{end.frames_without_face} without a face; {end.seconds:.1f} s, {rate:.1f} a second\n"
         f"latency from capture to send: p50 {latency.p50:.1f}, p95 {latency.p95:.1f}, p99 {latency.p99:.1f} ms\n"
         f"ms per frame: {stages or 'nothing ran'}"
+        f"{beats}"
     )

@@ -183,12 +183,14 @@ class CompositingSettings(Section):
 class OutputSettings(Section):
     """How pictures leave.
 
+    fps: how often a virtual camera is fed, in pictures a second; 0 takes the source's rate.
     crf: quality of video files, 0 (lossless) to 51; bigger is smaller and worse.
     audio: carry the sound of a source file over into a video file.
     camera_backend: a backend of pyvirtualcam (v4l2loopback, obs, unitycapture) or auto.
     page_token: the secret in the page's address, to keep the address the same; "" makes a new one every time.
     """
 
+    fps: float = _number(0.0, 0, 240)
     crf: int = _number(20, 0, 51)
     audio: bool = True
     camera_backend: str = "auto"

@@ -40,12 +40,29 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Beats:
+    """How an output fed at a constant rate was fed.
+
+    repeated: of ``sent`` those that showed the picture before once more, because no new one had come.
+    rate_fps: over the whole run. jitter_ms: how far the times between two pictures were from the rate's own.
+    waited_ms: how long new pictures waited for their beat; comes on top of the latency from capture to send.
+    """
+
+    sent: int
+    repeated: int
+    rate_fps: float
+    jitter_ms: Spread
+    waited_ms: Spread
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The figures at one moment.
 
     seconds: since the first frame. frames_without_face: of ``frames_in`` those in which no face was found.
     rate_fps: pictures sent a second, lately. first_picture_s: from the start of the program until it was sent.
     latency_ms: capture to send. stages_ms: by stage, in the frame's order.
+    beats: of outputs fed at a constant rate; None without one.
     """
 
     seconds: float
@@ -57,6 +74,7 @@ class Snapshot:
     first_picture_s: float | None
     latency_ms: Spread
     stages_ms: Mapping[str, Spread]
+    beats: Beats | None = None
 
 
 class _Ring:
@@ -94,6 +112,8 @@ class Statistics:
         self._latency = _Ring(memory)
         self._sent = _Ring(RATE_FRAMES + 1)
         self._stages: dict[str, _Ring] = {}
+        self._beats = self._fresh = self._beats_ns = 0
+        self._jitter, self._waited = _Ring(memory), _Ring(memory)
 
     def frame_in(self) -> None:
         """A frame was captured."""
@@ -124,6 +144,19 @@ class Statistics:
             if captured_ns is not None:
                 self._latency.add(now_ns - captured_ns)
 
+    def beat(self, since_ns: int | None, interval_ns: int, waited_ns: int | None) -> None:
+        """A picture left on its beat, ``since_ns`` after the one before it (None for the first) instead of
+        ``interval_ns``; it had waited ``waited_ns`` for that, or was sent once more (None).
+        """
+        with self._lock:
+            self._beats += 1
+            if since_ns is not None:
+                self._beats_ns += since_ns
+                self._jitter.add(abs(since_ns - interval_ns))
+            if waited_ns is not None:
+                self._fresh += 1
+                self._waited.add(waited_ns)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what happens inside as stage ``name``."""
@@ -142,6 +175,7 @@ class Statistics:
             latency = self._latency.last()
             stages = {name: ring.last() for name, ring in self._stages.items()}
             first_ns, since_ns = self._first_sent_ns, self._first_in_ns
+            beats = self._fed() if self._beats else None
         span_ns = int(sent[-1] - sent[0]) if len(sent) > 1 else 0
         return Snapshot(
             seconds=0.0 if since_ns is None else (now_ns - since_ns) * 1e-9,
@@ -153,7 +187,13 @@ class Statistics:
             first_picture_s=None if first_ns is None else (first_ns - self._start_ns) * 1e-9,
             latency_ms=_spread(latency),
             stages_ms={name: _spread(durations) for name, durations in stages.items()},
+            beats=beats,
         )
+
+    def _fed(self) -> Beats:
+        rate_fps = (self._beats - 1) / (self._beats_ns * 1e-9) if self._beats_ns else 0.0
+        jitter, waited = _spread(self._jitter.last()), _spread(self._waited.last())
+        return Beats(self._beats, self._beats - self._fresh, rate_fps, jitter, waited)
 
 
 def _spread(durations_ns: npt.NDArray[np.int64]) -> Spread:

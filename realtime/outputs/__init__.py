@@ -38,7 +38,7 @@ def open_output(
     if kind == "virtual":
         from realtime.outputs.virtual_camera import VirtualCamera
 
-        return VirtualCamera(size, fps, detail or None, settings)
+        return VirtualCamera(size, settings.fps or fps, detail or None, settings)
     if kind == "page":
         from realtime.outputs.page import PageOutput
 
