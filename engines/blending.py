@@ -28,10 +28,10 @@ def blend_generators(a: Network, b: Network, from_px: int, amount: float = 1.0) 
     Mapping, truncation centre and constant stay those of ``a``. Raises CheckpointError for generators of different
     shape and for values out of range.
     """
-    shapes = [{name: values.shape for name, values in network.tensors.items()} for network in (a, b)]
-    if shapes[0] != shapes[1] or a.settings != b.settings:
+    shapes = [{n: v.shape for n, v in network.tensors.items() if n.startswith("synthesis.")} for network in (a, b)]
+    if shapes[0] != shapes[1]:
         raise CheckpointError("the two generators differ in size, width or architecture; wanted two of one family")
-    resolutions = config_from_tensors(shapes[0]).resolutions
+    resolutions = config_from_tensors({name: values.shape for name, values in a.tensors.items()}).resolutions
     if from_px not in resolutions:
         raise CheckpointError(f"from {from_px} px; wanted one of {', '.join(map(str, resolutions))}")
     if not 0.0 <= amount <= 1.0:

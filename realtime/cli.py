@@ -12,14 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from realtime import __version__, configuration
+from realtime import __version__, cli_models, configuration
 from realtime.command import FAULT, console, guarded
 from realtime.errors import UsageError
 
 __all__ = ["FAULT", "app", "guarded", "main"]
 CONFIG = "AVATAR_LIVE_CONFIG"
+NO_SETTINGS = (CONFIG, "AVATAR_LIVE_MODELS")  # variables that name places
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app.add_typer(cli_models.models, name="models")
 
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE", envvar=CONFIG, help="Settings and styles of your own, in TOML.")
@@ -120,7 +122,7 @@ def _size(text: str | None) -> dict[str, int]:
 
 
 def _environment() -> dict[str, str]:
-    return {name: text for name, text in os.environ.items() if name != CONFIG}
+    return {name: text for name, text in os.environ.items() if name not in NO_SETTINGS}
 
 
 def main() -> None:

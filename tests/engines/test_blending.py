@@ -57,6 +57,8 @@ def test_errors_say_what_was_wanted(two):
         blend_generators(a, b, 128)
     with pytest.raises(CheckpointError, match="the amount is nan; wanted 0 to 1"):
         blend_generators(a, b, 32, float("nan"))
-    other = Network("generator", {**b.tensors, "centre": np.zeros([10, 64], np.float32)}, b.settings)
+    kept = Network("generator", {**b.tensors, "centre": np.zeros([10, 64], np.float32)}, b.settings)
+    assert blend_generators(a, kept, 32).tensors["centre"] is a.tensors["centre"], "mapping and centre may differ"
+    other = Network("generator", {**b.tensors, "synthesis.const": np.zeros([8, 4, 4], np.float32)}, b.settings)
     with pytest.raises(CheckpointError, match="wanted two of one family"):
         blend_generators(a, other, 32)
