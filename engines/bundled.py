@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,17 @@ PARTS = ("encoder", "mapping", "motion_code", "synthesis")
 LAYERS = 10
 
 Floats = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
+
+
+class Network(Protocol):
+    """What runs a network: :class:`engines.openvino_engine.OpenVinoEngine`, or something around it."""
+
+    def infer(self, *inputs: Array) -> tuple[Array, ...]:
+        """The outputs for inputs in the network's order."""
+
+    def describe(self) -> str:
+        """Runtime, precision and device, in one line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +65,7 @@ class BundledModel:
 
     name: str
     encoder: OpenVinoEngine
-    mapping: OpenVinoEngine
+    mapping: Network
     motion_code: OpenVinoEngine
     synthesis: OpenVinoEngine
     directions: Mapping[str, Direction]

@@ -31,13 +31,17 @@ Config = Annotated[
 @app.callback(invoke_without_command=True)
 def run(
     context: typer.Context,
-    style: Annotated[str | None, typer.Option(help="The look: see [b]avatar-live styles[/].")] = None,
+    style: Annotated[
+        str | None, typer.Option(metavar="NAME[+NAME]", help="The look: see [b]avatar-live styles[/].")
+    ] = None,
+    strength: Annotated[float | None, typer.Option(help="How much of the style, 0 to 1. \\[1]")] = None,
+    faces: Annotated[int | None, typer.Option(help="How many people get an avatar each, 1 to 4. \\[1]")] = None,
     source: Annotated[str, typer.Option(help="Camera number or name, video file, address, screen, or demo.")] = "0",
     output: Annotated[
         list[str] | None, typer.Option(help="virtual, FILE.mp4, window, page or null; may be repeated. \\[virtual]")
     ] = None,
     edit: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=STRENGTH", help="age=0.8, smile=-1, ...; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=STRENGTH", help="age=0.8, smile=0..1/10s, ...; may be repeated.")
     ] = None,
     mode: Annotated[str | None, typer.Option(help="overlay, scene, crop or paste.")] = None,
     background: Annotated[str | None, typer.Option(help="For scene: #rrggbb, green, blur or a picture.")] = None,
@@ -69,6 +73,8 @@ def run(
 
         flags: dict[str, Any] = {
             "editing.style": style,
+            "editing.strength": strength,
+            "tracking.faces": faces,
             "editing.edits": dict(configuration.edit(text) for text in edit) if edit else None,
             "compositing.mode": mode,
             "compositing.background": background,
@@ -90,11 +96,12 @@ def run(
 def styles(config: Config = None) -> None:
     """List the styles, and what can be edited."""
     with guarded():
+        from realtime.dressing import sets
+
         known = configuration.styles(configuration.read_toml(config) if config else None, str(config))
-        table = Table("style", "model", "mode", "edits", "", box=None, header_style="dim")
+        table = Table("style", "model", "mode", "sets", "", box=None, header_style="dim")
         for style in known.values():
-            edits = ", ".join(f"{name}={strength:g}" for name, strength in style.edits.items())
-            table.add_row(f"[b]{style.name}[/]", style.model, style.mode or "", edits or "none", style.description)
+            table.add_row(f"[b]{style.name}[/]", style.model, style.mode or "", sets(style), style.description)
         editable = Table("edit", "", box=None, header_style="dim")
         for name, meaning in configuration.edits().items():
             editable.add_row(f"[b]{name}[/]", meaning)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from realtime.errors import UsageError
 from realtime.settings import Settings, checked, kinds, unknown
+from realtime.strengths import EXAMPLES, Strength, parse, scaled
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,7 +27,8 @@ else:
     import tomli as tomllib
 
 PREFIX = "AVATAR_LIVE_"
-EDITS = "editing.edits"
+EDITS, ATTRIBUTES = "editing.edits", "editing.attributes"
+JOINED = (EDITS, ATTRIBUTES)  # name by name, where other settings replace each other
 SECTIONS: Mapping[str, type[Any]] = kinds(Settings)
 KEYS: Mapping[str, type[Any]] = {
     f"{name}.{entry.name}": section for name, section in SECTIONS.items() for entry in fields(section)
@@ -35,14 +38,15 @@ VARIABLES = {PREFIX + key.replace(".", "_").upper(): key for key in KEYS}
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A named look: a model, how it is composited, and edits; None leaves a setting as it is."""
+    """A named look: a model, how it is composited, attributes it sets, and edits; None leaves a setting as it is."""
 
     name: str
     description: str
     model: str
     mode: str | None = None
     background: str | None = None
-    edits: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, float] = field(default_factory=dict)
+    edits: Mapping[str, Strength] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
         """The settings that the style stands for, by key."""
@@ -50,9 +54,22 @@ class Style:
             "generating.model": self.model,
             "compositing.mode": self.mode,
             "compositing.background": self.background,
+            ATTRIBUTES: self.attributes,
             EDITS: self.edits,
         }
         return {key: value for key, value in given.items() if value is not None}
+
+    def joined(self, other: Style) -> Style:
+        """This style with ``other`` on top of it."""
+        return Style(
+            f"{self.name}+{other.name}",
+            f"{self.description}; {other.description}",
+            other.model,
+            other.mode or self.mode,
+            other.background or self.background,
+            {**self.attributes, **other.attributes},
+            {**self.edits, **other.edits},
+        )
 
 
 STYLE_KEYS = tuple(entry.name for entry in fields(Style) if entry.name != "name")
@@ -69,18 +86,20 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | No
         _from_environment(environ),
         {key: checked_at("the command line", key, value) for key, value in flags.items() if value is not None},
     ]
-    name = next((layer["editing.style"] for layer in reversed(layers) if "editing.style" in layer), "toon")
-    style = find_style(name, styles(document, str(config)))
-    return _settings([style.values(), *layers])
+    given = {key: value for layer in layers for key, value in layer.items()}
+    values = find_style(given.get("editing.style", "toon"), styles(document, str(config))).values()
+    strength = given.get("editing.strength", 1.0)
+    values[EDITS] = {edit: scaled(value, strength) for edit, value in values[EDITS].items()}
+    return _settings([values, *layers])
 
 
 def _settings(layers: list[dict[str, Any]]) -> Settings:
-    """One Settings of all layers, later over earlier; edits are joined name by name."""
+    """One Settings of all layers, later over earlier; edits and attributes are joined name by name."""
     values: dict[str, Any] = {}
     for layer in layers:
-        edits = {**values.get(EDITS, {}), **layer.get(EDITS, {})}
+        joined = {key: {**values.get(key, {}), **layer.get(key, {})} for key in JOINED}
         values.update(layer)
-        values[EDITS] = edits
+        values.update(joined)
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for key, value in values.items():
         section, _, name = key.partition(".")
@@ -91,7 +110,7 @@ def _settings(layers: list[dict[str, Any]]) -> Settings:
 def checked_at(origin: str, key: str, value: object) -> Any:
     """``value`` as setting ``key`` wants it; an error names ``origin``."""
     section, name = KEYS[key], key.partition(".")[2]
-    if key == EDITS and isinstance(value, str):
+    if key in JOINED and isinstance(value, str):
         value = dict(edit(part) for part in value.split(",") if part.strip())
     try:
         return checked(section, name, value)
@@ -99,15 +118,15 @@ def checked_at(origin: str, key: str, value: object) -> Any:
         raise UsageError(f"{origin}: {error}") from None
 
 
-def edit(text: str) -> tuple[str, float]:
+def edit(text: str) -> tuple[str, Strength]:
     """``name=strength`` as a pair. Raises UsageError."""
     name, equals, strength = text.partition("=")
-    try:
-        if not (name.strip() and equals):
-            raise ValueError
-        return name.strip(), float(strength)
-    except ValueError:
-        raise UsageError(f"edit {text!r} is not understood; wanted name=strength, for example age=0.8") from None
+    if name.strip() and equals and strength.strip():
+        try:
+            return name.strip(), parse(strength)
+        except UsageError as error:
+            raise UsageError(f"edit {text!r}: {error}; wanted name=strength, {EXAMPLES}") from None
+    raise UsageError(f"edit {text!r} is not understood; wanted name=strength, {EXAMPLES}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -182,13 +201,14 @@ def _style(name: str, table: object, origin: str) -> Style:
     if not isinstance(table.get("description", ""), str):
         raise UsageError(f"{origin}: description is {table['description']!r}; wanted text")
     style = Style(name, **{"description": "", "model": "toon", **table})
-    for key, value in style.values().items():
-        checked_at(origin, key, value)
-    return style
+    values = {key: checked_at(origin, key, value) for key, value in style.values().items()}
+    return replace(style, attributes=values[ATTRIBUTES], edits=values[EDITS])
 
 
 def find_style(name: str, known: Mapping[str, Style]) -> Style:
-    """The style of this name. Raises UsageError with the known ones."""
-    if name not in known:
-        raise unknown("style", name, known)
-    return known[name]
+    """The style of this name, or of several joined by ``+``, later over earlier. Raises UsageError with the known."""
+    parts = [part.strip() for part in name.split("+")]
+    for part in parts:
+        if part not in known:
+            raise unknown("style", part, known)
+    return reduce(Style.joined, [known[part] for part in parts])

@@ -12,6 +12,7 @@ from engines.bundled import Direction
 from engines.motion import LIMITS, MOTION
 from realtime.errors import UsageError
 from realtime.frames import Latent
+from realtime.strengths import Strength, Sweep
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION], np.float32) for side in (0, 1))
 
@@ -19,25 +20,29 @@ _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION], np.float32) for
 class Editor:
     """Adds ``strength * direction`` for every edit (Shen et al. 2020, "Interpreting the latent space of GANs").
 
+    A strength that is a sweep is the one of the frame's time of capture.
     Raises UsageError for an edit that the model has no direction for.
     """
 
-    def __init__(self, directions: Mapping[str, Direction], edits: Mapping[str, float]) -> None:
+    def __init__(self, directions: Mapping[str, Direction], edits: Mapping[str, Strength]) -> None:
         for name in edits:
             if name not in directions:
                 near = get_close_matches(name, directions, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise UsageError(f"no edit {name!r} for this model; known are {', '.join(directions)}{hint}")
-        used = [(strength, directions[name]) for name, strength in edits.items() if strength]
+        used = [(s, directions[name]) for name, s in edits.items() if s and not isinstance(s, Sweep)]
+        self._sweeps = [(s, directions[name]) for name, s in edits.items() if isinstance(s, Sweep)]
         self._wplus = sum((np.float32(s) * d.wplus for s, d in used), np.float32(0))
         self._motion = sum((np.float32(s) * d.motion for s, d in used), np.float32(0))
-        self._idle = not used
+        self._idle = not used and not self._sweeps
 
     def edit(self, latent: Latent) -> Latent:
         """The edited code; motion stays within what the generator was trained on."""
         if self._idle:
             return latent
-        motion = latent.motion + self._motion
+        moving = [(np.float32(sweep.at(latent.captured_ns)), direction) for sweep, direction in self._sweeps]
+        motion = sum((s * d.motion for s, d in moving), latent.motion + self._motion)
+        wplus = sum((s * d.wplus for s, d in moving), latent.wplus + self._wplus)
         if motion.size == len(MOTION):
             motion = np.clip(motion, _LOW, _HIGH)
-        return replace(latent, wplus=latent.wplus + self._wplus, motion=motion)
+        return replace(latent, wplus=wplus, motion=motion)

@@ -9,14 +9,15 @@ Units stand in the names (``_ms``, ``_px``, ``_hz``); ``width`` and ``height`` a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from realtime.checks import choice, ranged, switch
 from realtime.errors import UsageError
+from realtime.strengths import Strength, checked_strength
 
 CompositingMode = Literal["overlay", "scene", "crop", "paste"]
 OnLost = Literal["hold", "card", "blur", "raw"]
@@ -65,12 +66,17 @@ class TrackingSettings(Section):
     min_detection_confidence, min_tracking_confidence: 0 to 1, MediaPipe's own thresholds.
     max_faces: how many faces are looked at before one is chosen (the one nearest the last place, else the largest).
     max_lost_ms: how long the last place is remembered once the face is gone.
+    faces: how many faces get an avatar each.
+    forget_ms: with several faces, how long one that is lost inside the picture keeps the camera blurred; 0: until it
+        is back.
     """
 
     min_detection_confidence: float = _number(0.5, 0, 1)
     min_tracking_confidence: float = _number(0.5, 0, 1)
     max_faces: int = _number(2, 1, 8)
     max_lost_ms: int = _number(1000, 0, 60_000)
+    faces: int = _number(1, 1, 4)
+    forget_ms: int = _number(0, 0, 3_600_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +144,16 @@ class SmoothingSettings(Section):
 class EditingSettings(Section):
     """Style and edits.
 
-    style: a name of ``styles.toml`` or of the user's own presets.
-    edits: strength by name, -3 to 3; 0 changes nothing. They come on top of the style's own.
+    style: names of ``styles.toml`` or of the user's own presets, joined by ``+``.
+    strength: how much of the style, from 0 (the plain avatar) to 1.
+    attributes: what the style sets in the person, by name of ``engines.attributes``.
+    edits: strength by name, -3 to 3, fixed or a sweep; 0 changes nothing. They come on top of the style's own.
     """
 
     style: str = "toon"
-    edits: Mapping[str, float] = field(default_factory=dict, metadata={"low": -3.0, "high": 3.0})
+    strength: float = _number(1.0, 0, 1)
+    attributes: Mapping[str, float] = field(default_factory=dict, metadata={"low": -2.0, "high": 2.0})
+    edits: Mapping[str, Strength] = field(default_factory=dict, metadata={"low": -3.0, "high": 3.0, "sweeps": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,42 +258,18 @@ def checked(section: type[Any], name: str, value: object) -> Any:
     entry = next(entry for entry in fields(section) if entry.name == name)
     kind = kinds(section)[name]
     if get_origin(kind) is Literal:
-        return _choice(name, value, get_args(kind))
+        return choice(name, value, get_args(kind))
     if kind is bool:
-        return _switch(name, value)
+        return switch(name, value)
     if kind in (int, float):
-        return _ranged(name, value, kind, entry)
+        return ranged(name, value, kind, entry.metadata["low"], entry.metadata["high"])
     if kind is str:
         if isinstance(value, str):
             return value
         raise UsageError(f"{name} is {value!r}; wanted text")
     if isinstance(value, Mapping):
-        return MappingProxyType({key: _ranged(key, number, float, entry) for key, number in value.items()})
+        low, high = entry.metadata["low"], entry.metadata["high"]
+        if "sweeps" in entry.metadata:
+            return MappingProxyType({key: checked_strength(key, given, low, high) for key, given in value.items()})
+        return MappingProxyType({key: ranged(key, given, float, low, high) for key, given in value.items()})
     raise UsageError(f"{name} is {value!r}; wanted a table of names and numbers")
-
-
-def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
-    if isinstance(value, str) and value in choices:
-        return value
-    raise UsageError(f"{name} is {value!r}; wanted one of {', '.join(choices)}")
-
-
-def _switch(name: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise UsageError(f"{name} is {value!r}; wanted true or false")
-
-
-def _ranged(name: str, value: object, kind: type, entry: Field[Any]) -> float:
-    low, high = entry.metadata["low"], entry.metadata["high"]
-    wanted = f"wanted a {'whole ' if kind is int else ''}number from {low:g} to {high:g}"
-    try:
-        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not low <= number <= high or (kind is int and number != int(number)):
-        raise UsageError(f"{name} is {value!r}; {wanted}")
-    return int(number) if kind is int else number

@@ -62,20 +62,23 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages, str
     from engines.motion import EYES, MOUTH, POSE, columns
     from realtime.alignment import Aligner
     from realtime.compositing import Compositor
+    from realtime.dressing import dressed
     from realtime.editing import Editor
     from realtime.encoding import Encoder
     from realtime.generating import Generator
     from realtime.smoothing import Smoother
     from realtime.tracking import Tracker
 
+    editing = settings.editing
     model = bundled.load(settings.generating.model, settings.generating.device)
+    model = dressed(model, editing.attributes, editing.strength)
     groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
     stages = Stages(
         tracker=Tracker(settings.tracking),
         aligner=Aligner(settings.alignment),
         encoder=Encoder(model, settings.encoding),
         smoother=Smoother(settings.smoothing, groups, settings.alignment.size_px),
-        editor=Editor(model.directions, settings.editing.edits),
+        editor=Editor(model.directions, editing.edits),
         generator=Generator(model),
         compositor=Compositor(settings.compositing, size),
     )

@@ -43,7 +43,8 @@ def test_the_command_alone_is_the_webcam_to_the_virtual_camera(requests: list[Re
 
 def test_every_option_reaches_its_setting(requests: list[Request]) -> None:
     arguments = (
-        "--style toon --source a.mp4 --output b.mp4 --output null --edit age=0.5 --edit smile=-1 --mode scene "
+        "--style toon --strength 0.6 --faces 2 "
+        "--source a.mp4 --output b.mp4 --output null --edit age=0.5 --edit smile=-1 --mode scene "
         "--background green --on-lost card --compare --size 640x480 --fps 25 --mirror --device cpu --duration 3 "
         "--realtime --stats s.json --contact-sheet c.png"
     )
@@ -52,6 +53,7 @@ def test_every_option_reaches_its_setting(requests: list[Request]) -> None:
     assert request == Request("a.mp4", ["b.mp4", "null"], request.settings, Path("s.json"), Path("c.png"))
     settings = request.settings
     assert settings.editing.edits == {"age": 0.5, "smile": -1.0}
+    assert (settings.editing.strength, settings.tracking.faces) == (0.6, 2)
     compositing = settings.compositing
     assert (compositing.mode, compositing.background, compositing.on_lost) == ("scene", "green", "card")
     assert compositing.compare
@@ -75,8 +77,11 @@ def test_settings_come_from_the_file_and_the_environment(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--style", "tune"], "unknown style 'tune'; did you mean toon? Known: toon"),
+        (["--style", "tune"], "unknown style 'tune'; did you mean toon? Known: beard, child"),
         (["--edit", "age=nan"], "age is nan; wanted a number from -3 to 3"),
+        (["--strength", "1.5"], "strength is 1.5; wanted a number from 0 to 1"),
+        (["--faces", "5"], "faces is 5; wanted a whole number from 1 to 4"),
+        (["--edit", "age=0..1"], "edit 'age=0..1': strength '0..1' is not understood; wanted a number or START..END/"),
         (["--edit", "age=4"], "age is 4.0; wanted a number from -3 to 3"),
         (["--edit", "age"], "edit 'age' is not understood; wanted name=strength, for example age=0.8"),
         (["--mode", "over"], "mode is 'over'; wanted one of overlay, scene, crop, paste"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from engines.motion import LIMITS, MOTION
 from realtime.editing import Editor
 from realtime.errors import UsageError
 from realtime.frames import Latent
+from realtime.strengths import Sweep
 
 RNG = np.random.default_rng(0)
 SMILE = np.zeros(len(MOTION), np.float32)
@@ -48,6 +51,16 @@ def test_edits_add_up_and_leave_their_input_alone() -> None:
 def test_without_edits_a_code_passes_as_it_is(edits: dict[str, float]) -> None:
     before = latent()
     assert Editor(DIRECTIONS, edits).edit(before) is before
+
+
+def test_a_sweep_takes_its_strength_from_the_time_of_capture_and_joins_constant_edits() -> None:
+    editor = Editor(DIRECTIONS, {"age": Sweep(0, 1, 10), "smile": 0.4})
+    for seconds, strength in ((0, 0.0), (2.5, 0.5), (5, 1.0), (7.5, 0.5), (10, 0.0)):
+        before = replace(latent(), captured_ns=round(seconds * 1e9))
+        after = editor.edit(before)
+        np.testing.assert_allclose(after.wplus, before.wplus + strength * DIRECTIONS["age"].wplus, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(after.motion, before.motion + 0.4 * SMILE, atol=1e-6)
+        assert after.wplus.dtype == after.motion.dtype == np.float32
 
 
 def test_motion_is_clipped_to_its_limits() -> None:
