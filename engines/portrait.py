@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.motion import MOTION
-from engines.spatial_code import drawing, head_map, project
+from engines.spatial_code import FEATURES, drawing, head_map, project
 
 DIM, LAYERS, POINTS = 256, 10, 44
-INPUT = 128  # channels of the drawing as exported
+INPUT = 2 * POINTS + 40  # channels of the drawing
 CHANNELS = {32: 128, 64: 80, 128: 48}
 SHAPE_LAYERS, COLOUR_LAYERS = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
 
@@ -133,9 +133,10 @@ class PortraitGenerator(nn.Module):
         super().__init__()
         c = CHANNELS
         self.geometry = Geometry()
+        self.maps = head_map  # training puts a compiled one here
         self.convs = nn.ModuleList(
             [
-                ModulatedConv2d(2 * POINTS + 26, c[32]),
+                ModulatedConv2d(INPUT, c[32]),
                 ModulatedConv2d(c[32], c[32]),
                 ModulatedConv2d(c[32], c[32]),
                 ModulatedConv2d(c[32], c[64], up=True),
@@ -144,51 +145,44 @@ class PortraitGenerator(nn.Module):
                 ModulatedConv2d(c[128], c[128]),
             ]
         )
-        inject = {"64": nn.Conv2d(32, c[64], 1), "128": nn.Conv2d(32, c[128], 1)}
-        self.inject = nn.ModuleDict(inject)
+        sizes = (64, 64, 128, 128)  # of the last four convolutions, which get the maps too
+        self.inject = nn.ModuleList(nn.Conv2d(FEATURES, c[s], 1) for s in sizes)
         self.rgb = nn.ModuleList(PaintedRGB(c[s], gain) for s, gain in ((32, 0.3), (64, 0.1), (128, 0.1)))
-        for layer in inject.values():
+        for layer in self.inject:
+            assert isinstance(layer, nn.Conv2d)
             layer.weight.data *= 0.3
 
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion], at 32, 64 and 128 px.
 
-        [N, 128, 32, 32] (the last 14 channels are zero: full blocks of channels run faster), [N, 32, 64, 64] and
-        [N, 32, 128, 128].
+        [N, 128, 32, 32], [N, 64, 64, 64] and [N, 64, 128, 128].
         """
-        points = project(self.geometry(w, motion), motion)
-        drawn = drawing(points, motion)
-        drawn = torch.cat([drawn, drawn[:, : INPUT - drawn.shape[1]] * 0], 1)
-        return drawn, head_map(motion, 64), head_map(motion, 128)
+        rest = self.geometry(w, motion)
+        fine = self.maps(rest, motion, 128)
+        middle = F.avg_pool2d(fine, 2)
+        return drawing(project(rest, motion), motion, middle), middle, fine
 
     def forward(self, wplus: Tensor, motion: Tensor, size: int = 256) -> tuple[list[Tensor], Tensor]:
         """Pictures up to ``size`` and the tracked points at rest [N, points, 3]."""
         w = wplus.unbind(1)
-        points = self.geometry(w[0], motion)
-        x = drawing(project(points, motion), motion).to(memory_format=torch.channels_last)
-        return self.synthesis(x, w, [head_map(motion, half) for half in (64, 128) if size > half]), points
+        rest = self.geometry(w[0], motion)
+        with torch.no_grad():  # the points have a loss of their own; through the maps it would cost a third more time
+            fine = self.maps(rest.detach(), motion, 128 if size > 128 else 64)
+            maps = [F.avg_pool2d(fine, 2), fine] if size > 128 else [fine]
+        drawn = drawing(project(rest, motion), motion, maps[0]).to(memory_format=torch.channels_last)
+        return self.synthesis(drawn, w, maps if size > 64 else []), rest
 
-    def synthesis(self, drawn: Tensor, w: tuple[Tensor, ...], injected: list[Tensor]) -> list[Tensor]:
-        """Pictures [N, 4, 64, 64], then one twice as large for every map in ``injected``."""
+    def synthesis(self, drawn: Tensor, w: tuple[Tensor, ...], maps: list[Tensor]) -> list[Tensor]:
+        """Pictures [N, 4, 64, 64], then one twice as large for every map in ``maps``."""
         x = self.convs[0](drawn, w[0])
         for i in (1, 2):
             x = self.convs[i](x, w[i])
         y = self.rgb[0](x, w[7])
         pictures = [y]
-        for level, coordinates in enumerate(injected):
-            inject = self.inject[str(64 * 2**level)](coordinates)
-            x = self.convs[3 + 2 * level](x, w[3 + 2 * level])
-            x = self.convs[4 + 2 * level](x, w[4 + 2 * level], inject)
+        for level, features in enumerate(maps):
+            for i in (2 * level, 2 * level + 1):
+                x = self.convs[3 + i](x, w[3 + i], self.inject[i](features))
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = y + self.rgb[1 + level](x, w[8 + level])
             pictures.append(y)
         return pictures
-
-    def pad_input(self) -> None:
-        """Widen the first convolution to the padded motion code, for export."""
-        first = self.convs[0]
-        assert isinstance(first, ModulatedConv2d)
-        missing = INPUT - first.weight.shape[1]
-        first.weight.data = F.pad(first.weight.data, (0, 0, 0, 0, 0, missing))
-        first.affine.weight.data = F.pad(first.affine.weight.data, (0, 0, 0, missing))
-        first.affine.bias.data = F.pad(first.affine.bias.data, (0, missing))

@@ -13,7 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.detail_maps import COARSE, MAPS, Rays, detail_maps
+from engines.motion import MOTION
+
 GRID, TORSO_POINTS = 32, 3
+WAVES = 28  # coordinates and their Fourier features come before the detail maps
+FEATURES = WAVES + MAPS
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 
 
@@ -56,39 +61,43 @@ def project(points: Tensor, motion: Tensor) -> Tensor:
     return torch.stack([x / depth / VIEW, ((y - CAMERA_Y) / depth - TILT) / VIEW, z], -1)
 
 
-def ellipsoid_coordinates(motion: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Where each picture point's ray meets a proxy of the head, and of the torso, in that part's own frame.
-
-    [N, motion] -> two maps [N, 4, size, size]: x, y, z of the first meeting (of the nearest approach where it misses)
-    and the half chord, which is 0 outside. Smooth in the pose, so that what is painted with it sticks to the head.
-    """
+def rays_of(motion: Tensor, size: int) -> tuple[Rays, Rays]:
+    """The rays of a picture of ``size``, in the head's frame and in the torso's (points at rest are shared)."""
     axis = (torch.arange(size, device=motion.device, dtype=motion.dtype) + 0.5) / size * 2 - 1
     gx, gy = axis[None, :].expand(size, size), -axis[:, None].expand(size, size)
-    ray = F.normalize(torch.stack([gx * VIEW, gy * VIEW + TILT, -torch.ones_like(gx)], -1).reshape(1, -1, 3), dim=-1)
+    ray = F.normalize(torch.stack([gx * VIEW, gy * VIEW + TILT, -torch.ones_like(gx)]).reshape(3, -1), dim=0)
     head, torso, joint = head_and_torso(motion)
     eye = motion.new_tensor([0.0, CAMERA_Y, CAMERA_Z])
-    centre = motion.new_tensor([0.0, 0.92, 0.12])
-    maps = []
-    for turn, origin, middle, radii in (
-        (head, eye @ head, (0.0, 0.05, -0.10), (0.92, 1.08, 0.98)),
-        (torso, torch.einsum("ni,nij->nj", eye - joint, torso) - centre, (0.0, -1.95, -0.20), (1.25, 0.75, 0.55)),
-    ):
-        scale = 1 / motion.new_tensor(radii)
-        o = ((origin - motion.new_tensor(middle)) * scale)[:, None]  # [N, 1, 3]
-        d = (ray @ turn) * scale  # [N, pixels, 3]
-        dd, od, oo = (d * d).sum(-1), (o * d).sum(-1), (o * o).sum(-1)
-        half = (F.relu(od * od - dd * (oo - 1)) + 1e-6).sqrt() / dd
-        t = -od / dd - half
-        met = torch.cat([(o + d * t[..., None]), half[..., None] * 0.5], -1)
-        maps.append(met.transpose(1, 2).reshape(-1, 4, size, size))
-    return maps[0], maps[1]
+    neck = motion.new_tensor([0.0, 0.92, 0.12])
+    from_torso = torch.einsum("ni,nij->nj", eye - joint, torso) - neck
+    return Rays(eye @ head, head.transpose(1, 2) @ ray, head), Rays(from_torso, torso.transpose(1, 2) @ ray, torso)
+
+
+def coordinates(rays: Rays, middle: tuple[float, float, float], radii: tuple[float, float, float], size: int) -> Tensor:
+    """Where rays first meet a proxy, in units of its radii from its middle, and half the chord: [N, 4, size, size].
+
+    Smooth in the pose, so that what is painted with it sticks to the head.
+    """
+    centre, extent = rays.way.new_tensor([middle]), rays.way.new_tensor([radii])
+    distance, half = rays.ellipsoids(centre, extent)
+    place = (torch.cat(rays.at(distance), 1) - centre[0, :, None]) / extent[0, :, None]
+    return torch.cat([place, half * 0.5], 1).view(-1, 4, size, size)
+
+
+def head_coordinates(rays: Rays, size: int) -> Tensor:
+    """The head's own coordinates [N, 4, size, size]."""
+    return coordinates(rays, (0.0, 0.05, -0.10), (0.92, 1.08, 0.98), size)
+
+
+def torso_coordinates(rays: Rays, size: int) -> Tensor:
+    """The torso's own coordinates [N, 4, size, size]."""
+    return coordinates(rays, (0.0, -1.95, -0.20), (1.25, 0.75, 0.55), size)
 
 
 def waves(head: Tensor, octaves: int) -> Tensor:
-    """Fourier features of the head's coordinates: [N, 4, s, s] -> [N, 6 * octaves + 4, s, s].
+    """Sines and cosines of 2 pi, 4 pi, ... times x, y, z: [N, 4, s, s] -> [N, 6 * octaves, s, s].
 
-    Sines and cosines of 2 pi, 4 pi, ... times x, y, z (octaves by the double-angle formulas), then of 26 times the
-    angle along combed and along hanging hair.
+    Higher octaves by the double-angle formulas.
     """
     angle = head[:, :3] * (2 * math.pi)
     sine, cosine = angle.sin(), angle.cos()
@@ -96,10 +105,7 @@ def waves(head: Tensor, octaves: int) -> Tensor:
     for _ in range(octaves - 1):
         sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
         rows += [sine, cosine]
-    comb = torch.atan2(head[:, :1] * 0.92, head[:, 1:2] * 1.08 + 0.20)
-    hang = torch.atan2(head[:, :1] * 0.92, head[:, 2:3] + 0.05)
-    strands = torch.cat([comb, hang], 1) * 26
-    return torch.cat([*rows, *(f(a) for a in (strands[:, :1], strands[:, 1:]) for f in (torch.sin, torch.cos))], 1)
+    return torch.cat(rows, 1)
 
 
 def slow_waves(head: Tensor) -> Tensor:
@@ -113,22 +119,30 @@ def slow_waves(head: Tensor) -> Tensor:
     return torch.cat(rows, 1)
 
 
-def drawing(points: Tensor, motion: Tensor) -> Tensor:
-    """The spatial motion code: [N, 2 * points + 26, 32, 32].
+def drawing(points: Tensor, motion: Tensor, maps: Tensor) -> Tensor:
+    """The spatial motion code's start: [N, 2 * points + 40, 32, 32].
 
     Per tracked point a soft dot placed with sub-pixel precision and a broad one weighted by depth; then the coordinates
-    of the head and torso proxies with three octaves of Fourier features.
+    of the head and torso proxies with three octaves of Fourier features, and the coarse ones of the detail maps
+    (``maps`` at 64 px) at half their size.
     """
     axis = (torch.arange(GRID, device=motion.device, dtype=motion.dtype) + 0.5) / GRID * 2 - 1
     dx2 = (axis - points[..., 0:1]) ** 2  # [N, points, 32]
     dy2 = (-axis - points[..., 1:2]) ** 2
     narrow = torch.exp(dy2 * (-1 / (2 * 0.06**2)))[..., :, None] * torch.exp(dx2 * (-1 / (2 * 0.06**2)))[..., None, :]
     broad = torch.exp(dy2 * (-1 / (2 * 0.25**2)))[..., :, None] * torch.exp(dx2 * (-1 / (2 * 0.25**2)))[..., None, :]
-    head, torso = ellipsoid_coordinates(motion, GRID)
-    return torch.cat([narrow, broad * points[..., 2, None, None], head, torso, slow_waves(head)], 1)
+    rays = rays_of(motion, GRID)
+    head, torso = head_coordinates(rays[0], GRID), torso_coordinates(rays[1], GRID)
+    coarse = F.avg_pool2d(torch.cat([maps[:, WAVES + i : WAVES + i + 1] for i in COARSE], 1), 2)
+    return torch.cat([narrow, broad * points[..., 2, None, None], head, torso, slow_waves(head), coarse], 1)
 
 
-def head_map(motion: Tensor, size: int) -> Tensor:
-    """The head's coordinates with four octaves of Fourier features: [N, motion] -> [N, 32, size, size]."""
-    head = ellipsoid_coordinates(motion, size)[0]
-    return torch.cat([head, waves(head, 4)], 1)
+def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
+    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 64, size, size].
+
+    ``rest`` are the tracked points at rest [N, points, 3], ``motion`` is [N, motion].
+    """
+    rays = rays_of(motion, size)[0]
+    head = head_coordinates(rays, size)
+    gaze = motion[:, MOTION.index("gaze_x") : MOTION.index("gaze_y") + 1]
+    return torch.cat([head, waves(head, 4), detail_maps(rays, rest, gaze, size)], 1)

@@ -126,7 +126,6 @@ def main() -> None:
     model = load_generator(o.generator)
     generator, code = model.generator, ["code32", "code64", "code128"]
     w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
-    generator.pad_input()
     codes = tuple(c.detach() for c in generator.motion_code(w, motion))
     to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], code, o.out / "motion_code.onnx")
     to_onnx(Synthesis(generator), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / "synthesis.onnx")

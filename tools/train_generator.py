@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from engines.motion import MOTION
 from engines.portrait import COLOUR_LAYERS, DIM, LAYERS, Mapping, PortraitGenerator
-from engines.spatial_code import project
+from engines.spatial_code import head_map, project
 from tools.face_world import names, points
 
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
@@ -181,6 +181,7 @@ def main() -> None:
     model = Model()
     initialise(model, faces)
     model = model.to(o.device, memory_format=torch.channels_last)
+    model.generator.maps = torch.compile(head_map, dynamic=False)  # ten times as fast: many small formulas
     optimiser = torch.optim.Adam(model.parameters(), betas=(0.5, 0.99))
     average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
     spent, step, file = 0.0, 0, o.out / "checkpoint.pt"

@@ -11,15 +11,18 @@ from engines.motion import MOTION
 from engines.spatial_code import (
     CAMERA_Y,
     CAMERA_Z,
+    FEATURES,
     GRID,
     TILT,
     VIEW,
     drawing,
-    ellipsoid_coordinates,
+    head_coordinates,
     head_map,
     project,
+    rays_of,
     rotation,
     slow_waves,
+    torso_coordinates,
     waves,
 )  # fmt: skip
 
@@ -64,7 +67,8 @@ def test_the_torso_follows_the_head_only_a_little() -> None:
 
 
 def test_a_ray_through_the_middle_meets_the_proxy_in_front() -> None:
-    head, torso = ellipsoid_coordinates(motion(), 65)
+    rays = rays_of(motion(), 65)
+    head, torso = head_coordinates(rays[0], 65), torso_coordinates(rays[1], 65)
     assert head.shape == torso.shape == (1, 4, 65, 65)
     x, y, z, half = head[0, :, 32, 32].tolist()
     assert abs(x) < 1e-3 and x * x + y * y + z * z == pytest.approx(1.0, abs=0.02) and z > 0.9 and half > 0.3
@@ -73,27 +77,27 @@ def test_a_ray_through_the_middle_meets_the_proxy_in_front() -> None:
 
 
 def test_coordinates_stick_to_the_turned_head() -> None:
-    turned = ellipsoid_coordinates(motion(yaw=0.5), 65)[0][0, :3, 32, 32]
+    turned = head_coordinates(rays_of(motion(yaw=0.5), 65)[0], 65)[0, :3, 32, 32]
     assert turned[0] < -0.3, "the middle of the picture shows the side that came round"
 
 
 def test_octaves_are_sines_of_doubled_angles() -> None:
     head = torch.rand(2, 4, 3, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     rows = waves(head, 4)
-    assert rows.shape == (2, 28, 3, 3)
+    assert rows.shape == (2, 24, 3, 3)
     for octave in range(4):
         phase = head[:, :3] * (2 * math.pi * 2**octave)
         torch.testing.assert_close(rows[:, 6 * octave : 6 * octave + 3], phase.sin(), atol=1e-5, rtol=0)
         torch.testing.assert_close(rows[:, 6 * octave + 3 : 6 * octave + 6], phase.cos(), atol=1e-5, rtol=0)
     torch.testing.assert_close(slow_waves(head)[:, 12:15], (head[:, :3] * 4 * math.pi).sin(), atol=1e-5, rtol=0)
-    assert head_map(motion(), 8).shape == (1, 32, 8, 8)
+    assert head_map(torch.rand(1, 44, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
 
 
 def test_a_point_is_drawn_where_it_is() -> None:
     points = torch.zeros(1, 4, 3)
     points[0, 1] = torch.tensor([0.53, -0.22, 2.0])
-    maps = drawing(points, motion())
-    assert maps.shape == (1, 2 * 4 + 26, GRID, GRID)
+    maps = drawing(points, motion(), torch.rand(1, FEATURES, 64, 64))
+    assert maps.shape == (1, 2 * 4 + 40, GRID, GRID)
     place = int(maps[0, 1].argmax())
     assert (place % GRID, place // GRID) == (round((0.53 + 1) * 16 - 0.5), round((0.22 + 1) * 16 - 0.5))
     assert maps[0, 5].max() > 1.9, "the broad dot is weighted by depth"

@@ -64,7 +64,6 @@ def test_exported_networks_equal_the_trained_ones(exported: Path, checkpoints: P
     engines = {name: OpenVinoEngine(exported / f"{name}.onnx") for name in ("mapping", "motion_code", "synthesis")}
     np.testing.assert_allclose(engines["mapping"].infer(attributes.numpy())[0], model.mapping(attributes), atol=1e-3)
     codes = engines["motion_code"].infer(wplus[:, 0].numpy(), motion.numpy())
-    model.generator.pad_input()
     drawn = [code.numpy() for code in model.generator.motion_code(wplus[:, 0], motion)]
     for got, code in zip(codes, drawn, strict=True):
         error = np.abs(got - code)

@@ -1,0 +1,81 @@
+"""The detail maps lie where the face world draws what they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.detail_maps import MAPS
+from engines.motion import MOTION
+from engines.spatial_code import WAVES, head_map
+from tools.face_world import draw, names, points
+from tools.face_world.sampling import plain
+
+SIZE = 128
+POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
+
+
+def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
+    """The maps [36, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    row = plain(**changes)[None]
+    rest = torch.from_numpy(np.array(points(row)[1]))
+    motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
+    maps = head_map(rest, motion, SIZE)[0, WAVES:].numpy()
+    assert maps.shape == (MAPS, SIZE, SIZE)
+    return maps, draw(row, SIZE)[0, ..., :3].mean(-1) / 255
+
+
+@pytest.mark.parametrize(("kind", "row"), [("glasses_round", 18), ("glasses_square", 19)])
+def test_rims_lie_on_the_drawn_glasses(kind: str, row: int) -> None:
+    maps, with_glasses = maps_and_picture(**{kind: 1.0}, **POSE)
+    drawn = np.abs(with_glasses - maps_and_picture(**POSE)[1]) > 0.25
+    rim = maps[row] > 0.6
+    assert rim.sum() > 60 and drawn[rim].mean() > 0.8
+
+
+@pytest.mark.parametrize("gaze", [-0.7, 0.0, 0.7])
+def test_pupils_are_dark_and_lie_in_the_opened_eye(gaze: float) -> None:
+    maps, picture = maps_and_picture(gaze_x=gaze, gaze_y=0.3, **POSE)
+    pupil, seen = maps[24] > 0.7, maps[22] > 0.7
+    assert pupil.sum() >= 8 and picture[pupil].mean() < 0.35 and picture[seen & ~(maps[23] > 0.1)].mean() > 0.6
+
+
+def test_a_closed_eye_shows_no_eyeball() -> None:
+    assert maps_and_picture(eye_l=0.0, eye_r=0.0)[0][22].max() < 0.6
+
+
+def test_brows_and_open_mouth_are_where_they_are_drawn() -> None:
+    still, moved = ({"brow_l": b, "brow_r": b, "jaw_open": j, **POSE} for b, j in ((0.0, 0.0), (0.9, 0.8)))
+    maps, picture = maps_and_picture(**moved)
+    before = maps_and_picture(**still)[1]
+    assert picture[maps[28] > 0.7].mean() < before[maps[28] > 0.7].mean() - 0.15, "dark where the brows went"
+    assert picture[maps[31] > 0.7].mean() < before[maps[31] > 0.7].mean() - 0.1, "dark between the lips"
+
+
+@pytest.mark.parametrize("style", ["short", "bun"])
+def test_strands_follow_the_drawn_hair(style: str) -> None:
+    bright = {"hair_r": 0.6, "hair_g": 0.4, "hair_b": 0.2, "light_x": 0.0, "light_y": 0.3}
+    hair = {"hair_short": 0.0, f"hair_{style}": 1.0, **bright}
+    maps, picture = maps_and_picture(**hair)
+    bald = maps_and_picture(**{"hair_short": 0.0, "hair_bald": 1.0, **bright})[1]
+    top = np.zeros((SIZE, SIZE), bool)
+    top[:45] = True
+    inside = top & (picture > 0.1) & (np.abs(picture - bald) > 0.05)
+    features = np.stack([m[inside] for m in maps[:8]] + [np.ones(inside.sum())], 1)
+    features = np.concatenate(
+        [features, np.stack(np.nonzero(inside), 1) / SIZE, (np.stack(np.nonzero(inside), 1) / SIZE) ** 2], 1
+    )
+    residual = [
+        picture[inside] - f @ np.linalg.lstsq(f, picture[inside], rcond=None)[0] for f in (features[:, 8:], features)
+    ]
+    assert residual[1].var() < 0.85 * residual[0].var(), "brightness is explained by the strands"
+
+
+def test_strands_stick_to_the_turned_head() -> None:
+    maps = [maps_and_picture(yaw=yaw)[0] for yaw in (0.0, 0.02)]
+    shifts = [
+        np.abs(np.roll(maps[0][0, 20:50, 40:90], s, 1)[:, 4:-4] - maps[1][0, 20:50, 40:90][:, 4:-4]).mean()
+        for s in (-1, 0, 1)
+    ]
+    assert shifts[2] < shifts[0], "yaw takes the pattern to the picture's right"
