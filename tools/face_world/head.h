@@ -24,18 +24,27 @@ static inline Head head_of(const Parameters& q) {
     h.head = rotation_of(q.yaw, q.pitch, q.roll);
     h.torso = rotation_of(.30f * q.yaw, .12f * q.pitch, .22f * q.roll);
     h.joint = apply(h.head, 0, -.92f, -.12f);
+    float styled = q.domain_clay + q.domain_comic + q.domain_natural, share = styled > 1 ? 1 / styled : 1;
+    h.clay = share * q.domain_clay;
+    h.comic = share * q.domain_comic;
+    h.natural = share * q.domain_natural;
+    h.squash = 1 - .08f * h.natural;
     h.child = clampu((.30f - q.age) / .30f, 0, 1);
     h.elder = clampu((q.age - .45f) / .55f, 0, 1);
-    h.face_length = q.face_length * (1 - .10f * h.child);
-    h.jaw = q.jaw_width * mixu(1.07f, .95f, q.femininity) * (1 - .02f * h.child);
+    h.face_length = q.face_length * (1 - .10f * h.child) * (1 + .05f * h.natural);
+    h.jaw = q.jaw_width * mixu(1.10f, .95f, q.femininity) * (1 - .02f * h.child);
+    h.neck = mixu(.365f + .03f * h.natural, .275f + .03f * h.natural, q.femininity) * (1 - .14f * h.child);
     h.eye_x = .325f * q.eye_distance;
     h.eye_y = .03f - .05f * h.child;
-    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .05f * h.elder);
+    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .05f * h.elder) * (1 - .17f * h.natural);
+    h.lid_high = mixu(.61f, .47f, h.natural);
+    h.lid_low = mixu(-.50f, -.40f, h.natural);
+    h.iris = mixu(.56f, .44f, h.natural);
     h.eye_z = .795f - h.eye_radius - .02f;
-    h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .02f * h.elder;
+    h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .02f * h.elder - .075f * h.natural * (1 - .5f * h.child);
     h.p.corner_l += .16f;   // a face at rest looks friendly
     h.p.corner_r += .16f;
-    h.mouth_y = -.475f * h.face_length;
+    h.mouth_y = -mixu(.475f, .520f, h.natural) * h.face_length;
     float pucker = positive(-q.mouth_wide), wide = positive(q.mouth_wide);
     h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .08f * h.child);
     h.gap_upper = .045f * q.jaw_open + .05f * q.lip_upper;
@@ -43,7 +52,7 @@ static inline Head head_of(const Parameters& q) {
     float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .25f * h.elder) * (1 - .16f * wide + .35f * pucker);
     h.lip_upper = .054f * full;
     h.lip_lower = .074f * full;
-    h.brow_y = h.eye_y + h.eye_radius + .085f + .05f * q.brow_height;
+    h.brow_y = h.eye_y + h.eye_radius + mixu(.085f, .070f, h.natural) + .05f * q.brow_height;
     h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child);
     // hair style: blend of presets, so that the amount of a style can be animated
     struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave; };
@@ -84,6 +93,7 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
     int n = 0;
     auto add = [&](float x, float y, float z, bool torso = false) {
         Uniform u;
+        x *= h.squash;
         if (torso) {
             u = apply(h.torso, x, y + .92f, z + .12f);
             u.x += h.joint.x; u.y += h.joint.y; u.z += h.joint.z;
@@ -101,7 +111,7 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
         float open = side > 0 ? q.eye_r : q.eye_l, squint = side > 0 ? q.squint_r : q.squint_l;
         float raise = side > 0 ? q.brow_r : q.brow_l, corner = side > 0 ? q.corner_r : q.corner_l;
         float x = side * h.eye_x, wide = clampu(open, 0, 1);
-        float low = -.50f + .20f * squint, closed = low * .62f - .05f, high = .61f - .10f * h.elder - .10f * squint + .30f * positive(open - 1);
+        float low = h.lid_low + .20f * squint, closed = low * .62f - .05f, high = h.lid_high - .10f * h.elder - .10f * squint + .30f * positive(open - 1);
         float up = mixu(closed, high, wide), down = mixu(closed, low, wide);
         add(x, h.eye_y, h.eye_z + R);
         add(x, h.eye_y + R * up, h.eye_z + R * .85f);

@@ -12,13 +12,15 @@
  X(skin_r) X(skin_g) X(skin_b) X(hair_r) X(hair_g) X(hair_b) X(iris_r) X(iris_g) X(iris_b) X(lip_r) X(lip_g) X(lip_b) \
  X(cloth_r) X(cloth_g) X(cloth_b) X(frame_r) X(frame_g) X(frame_b) X(grey)
 #define FACE_LIGHT(X) X(light_x) X(light_y) X(light_z) X(light_warmth) /* -1..1 */ X(exposure) /* around 1 */
+// How the head is drawn, each 0..1: toon is what all zeros mean; amounts between blend.
+#define FACE_DOMAIN(X) X(domain_clay) X(domain_comic) X(domain_natural)
 // Left and right are the picture's left and right when the head looks at the camera, as in MediaPipe's unmirrored picture
 // the person's right eye is on the picture's left. "_l" is at negative x.
 #define FACE_MOTION(X) \
  X(yaw) X(pitch) X(roll) X(jaw_open) X(mouth_wide) /* -1 pucker .. 1 wide */ X(corner_l) X(corner_r) /* -1..1 */ \
  X(lip_upper) X(lip_lower) X(tongue) X(cheek_puff) X(mouth_shift) /* -1..1 */ X(eye_l) X(eye_r) /* 0 closed, 1 open, 1.3 wide */ \
  X(squint_l) X(squint_r) X(brow_l) X(brow_r) /* -1 down .. 1 up */ X(furrow) X(gaze_x) X(gaze_y) /* -1..1 */
-#define FACE_PARAMETERS(X) FACE_IDENTITY(X) FACE_COLOURS(X) FACE_LIGHT(X) FACE_MOTION(X)
+#define FACE_PARAMETERS(X) FACE_IDENTITY(X) FACE_COLOURS(X) FACE_LIGHT(X) FACE_DOMAIN(X) FACE_MOTION(X)
 
 struct Parameters {
 #define FIELD(name) float name;

@@ -57,6 +57,8 @@ FEMININE = dict(
     ponytail=0.1,
     braids=0.07,
 )
+DOMAINS = {"toon": 0.45, "natural": 0.22, "comic": 0.16, "clay": 0.17}  # how often each is drawn
+BETWEEN = 1 / 8
 PLAIN = {
     "face_length": 1.0, "jaw_width": 1.0, "chin": 1.0, "cheeks": 1.0, "nose_length": 1.0, "nose_width": 1.0,
     "nose_tip": 1.0, "eye_size": 1.0, "eye_distance": 1.0, "ear_size": 1.0, "brow_thickness": 1.0,
@@ -65,7 +67,7 @@ PLAIN = {
     "skin_r": 0.86, "skin_g": 0.56, "skin_b": 0.41, "hair_r": 0.10, "hair_g": 0.05, "hair_b": 0.025,
     "iris_r": 0.12, "iris_g": 0.2, "iris_b": 0.3, "lip_r": 0.66, "lip_g": 0.27, "lip_b": 0.25,
     "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035,
-    "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
+    "glasses_frame": 0.33, "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
 }  # fmt: skip
 SPREADS = {
     "face_length": 0.045, "jaw_width": 0.05, "chin": 0.14, "cheeks": 0.09, "nose_length": 0.11, "nose_width": 0.13,
@@ -82,8 +84,14 @@ def plain(**changes: float) -> Floats:
     return row
 
 
-def person(random: Random) -> Floats:
-    """A random identity at rest in random light, float32 [parameters]."""
+def person(random: Random, domain: str | None = None) -> Floats:
+    """A random identity at rest in random light, float32 [parameters].
+
+    ``domain`` is one of DOMAINS; without it one is drawn by its share, one in eight of the others between it and toon.
+    Raises ValueError for another domain.
+    """
+    if domain is not None and domain not in DOMAINS:
+        raise ValueError(f"no domain {domain!r}; known are {', '.join(DOMAINS)}")
     r = random
     fem = float(np.clip(r.normal(0.9, 0.12) if r.random() < 0.5 else r.normal(0.1, 0.12), 0, 1))
     age = float(r.choice([r.uniform(0, 0.2), r.uniform(0.22, 0.5), r.uniform(0.5, 1)], p=[0.15, 0.6, 0.25]))
@@ -105,7 +113,7 @@ def person(random: Random) -> Floats:
         "grey": float(np.clip((age - 0.55) * 2.2 + r.normal(0, 0.2), 0, 1)) if age > 0.5 else 0.0,
     }  # fmt: skip
     values |= {name: float(np.clip(r.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for name, s in SPREADS.items()}
-    values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r)
+    values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r) | _domain(r, domain)
     cloth = r.uniform(0.03, 0.7, 3) if r.random() < 0.7 else np.full(3, r.choice([0.03, 0.15, 0.75]))
     for name, rgb in dict(skin=skin, hair=hair, iris=_between(r, IRISES, 0.3), lip=lip, cloth=cloth).items():
         values |= {f"{name}_{c}": float(v) for c, v in zip("rgb", np.clip(rgb, 0.01, 1), strict=True)}
@@ -135,10 +143,17 @@ def _beard(r: Random, fem: float, age: float) -> dict[str, float]:
     return kinds[int(r.choice(4, p=[0.3, 0.12, 0.18, 0.4]))]
 
 
+def _domain(r: Random, domain: str | None) -> dict[str, float]:
+    drawn, between = str(r.choice(list(DOMAINS), p=list(DOMAINS.values()))), r.random() < BETWEEN
+    amount = float(r.uniform(0.1, 0.9)) if between and domain is None else 1.0
+    chosen = domain or drawn
+    return {} if chosen == "toon" else {f"domain_{chosen}": amount}
+
+
 def _glasses(r: Random) -> dict[str, float]:
     if r.random() > 0.27:
         return {}
-    return {"glasses_round" if r.random() < 0.5 else "glasses_square": 1.0}
+    return {"glasses_round" if r.random() < 0.5 else "glasses_square": 1.0, "glasses_frame": r.uniform(0, 1)}
 
 
 def _frame(r: Random) -> npt.NDArray[np.float64]:

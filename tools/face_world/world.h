@@ -16,8 +16,10 @@ struct Head {
     Parameters p;
     Rotation head, torso;       // head (torso) frame to camera frame
     Uniform joint;              // where the neck meets the torso, camera frame
+    float clay, comic, natural; // how it is drawn, together at most 1; the rest is toon
+    float squash;               // width of everything over its width as a toon
     float child, elder;         // 0..1 from p.age
-    float face_length, jaw, eye_x, eye_y, eye_z, eye_radius;
+    float face_length, jaw, neck, eye_x, eye_y, eye_z, eye_radius, lid_high, lid_low, iris;
     float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower;
     float brow_y, brow_thick, nose_y, hair_amount, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave;
 };
@@ -36,10 +38,11 @@ FW void include(Hit& h, F d, Material m) {
     h.material = sel(nearer, bc((float)m), h.material);
 }
 
+FW float nose_width(const Head& h) { return .9f * h.p.nose_width * (1 - .18f * h.child) * (1 + .10f * h.natural); }
 // ---- the skull without features: what brows and beards lie on
 FW F skull(V p, V s, const Head& h) {
     const Parameters& q = h.p;
-    F d = ellipsoid(shift(p, 0, .20f, -.08f), .80f, .80f + .03f * q.forehead, .84f);
+    F d = ellipsoid(shift(p, 0, .20f, -.08f), .80f, .80f + .03f * q.forehead, .84f + .025f * q.forehead);
     d = smooth_min(d, ellipsoid(shift(p, 0, -.22f * h.face_length, .12f), .66f * h.jaw, .58f * h.face_length, .63f), .30f);
     float drop = .20f * q.jaw_open;
     d = smooth_min(d, ellipsoid(shift(p, .10f * q.mouth_shift, -.69f * h.face_length - drop, .38f - .10f * q.jaw_open),
@@ -47,7 +50,7 @@ FW F skull(V p, V s, const Head& h) {
     float lift = .035f * (q.corner_l + q.corner_r);
     float puff = .05f * q.cheek_puff - .02f * h.elder;
     d = smooth_min(d, ellipsoid(shift(s, .36f, -.25f + lift, .43f), (.20f + puff) * q.cheeks, (.18f + puff) * q.cheeks, (.21f + puff) * q.cheeks), .24f);
-    d = smooth_min(d, ellipsoid(shift(s, .30f, .30f, .58f), .25f, .08f, .10f), .16f);
+    d = smooth_min(d, ellipsoid(shift(s, .30f, .30f, .58f), .25f, .08f, .10f + .035f * (1 - q.femininity) * (1 - h.child)), .16f);
     return d;
 }
 // Lip line, edges of the opening and outer contours at x.
@@ -83,25 +86,28 @@ FW F brow_field(V s, F bones, F raise, const Head& h) {
              - q.furrow * .065f * (1.f - c) * (1.f - c);
     F half = h.brow_thick * (.75f + .55f * c - 1.05f * c * c);
     F d2 = root((s.y - line) * (s.y - line) + (t - c) * (t - c) * .18f) - half;
-    return smooth_max(bones - .026f, d2, .025f);
+    return smooth_max(bones - mixu(.026f, .014f, h.natural), d2, .025f);
 }
 // The eyelid opening on the unit eyeball: positive inside. u, v: place on the eyeball, u outward.
 struct Lids { F upper, lower; };
 FW Lids lids(F u, F open, F squint, const Head& h) {
     F c = 1.f - u * u * 1.28f - .10f * u;
     Lids l;
-    F low = c * (-.50f + .20f * squint), closed = low * .62f - .05f;
+    F low = c * (h.lid_low + .20f * squint), closed = low * .62f - .05f;
     F wide = clampf(open, 0.f, 1.f);
-    F high = c * (.61f - .10f * h.elder - .10f * squint + .30f * hi(open - 1.f, 0.f));
+    F high = c * (h.lid_high - .10f * h.elder - .10f * squint + .30f * hi(open - 1.f, 0.f));
     l.lower = mix(closed, low, wide);
     l.upper = mix(closed, high, wide);
     return l;
 }
 
 FW F groove_field(V p, const Head& h) {
-    if (h.curl > .01f) return h.curl * (.062f * gyroid(p, CURLS) + .022f * gyroid(p, FINE_CURLS));
+    float fine = 1 - .8f * h.clay - .6f * h.comic + .25f * h.natural;   // clay is rolled, ink is bold
+    if (h.curl > .01f) return h.curl * (.062f * (1 + .25f * h.clay) * gyroid(p, CURLS) + .022f * fine * gyroid(p, FINE_CURLS));
     Strands s = strands(p, h.curtain > .5f);
-    return h.groove * (.012f * sin_(s.coarse) + .006f * sin_(s.fine) + .010f * s.warp);
+    F g = (.012f * (1 - .65f * h.natural)) * sin_(s.coarse) + (.006f * fine) * sin_(s.fine) + .010f * s.warp;
+    if (h.clay > .01f) g = g + h.clay * (.050f * absf(sin_(s.coarse * .5f)) - .032f);
+    return h.groove * g;
 }
 // How far below the hair's edge a point is: positive where there is no hair.
 FW F bare(V p, const Head& h) {
@@ -165,7 +171,7 @@ FW_CALL F torso_field(V pt, V st, const Head& h) {
     F d = ellipsoid(shift(pt, 0, -2.02f, -.22f), wide * 1.10f, .62f, .50f);
     d = smooth_min(d, ellipsoid(shift(st, wide * .86f, -1.86f, -.24f), .36f, .36f, .34f), .25f);
     d = smooth_min(d, capsule(pt, 0, -1.30f, -.16f, 0, -1.62f, -.18f, .33f, .52f), .26f);
-    if (q.collar > .75f) d = smooth_min(d, capsule(pt, 0, -1.02f, -.14f, 0, -1.30f, -.16f, .385f, .43f), .06f);
+    if (q.collar > .75f) d = smooth_min(d, capsule(pt, 0, -1.02f, -.14f, 0, -1.30f, -.16f, h.neck + .055f, h.neck + .095f), .06f);
     else {
         V c = shift(pt, 0, -1.28f, -.12f);
         F y = c.y - .28f * c.z * -1.f * .5f;
@@ -177,23 +183,35 @@ FW_CALL F torso_field(V pt, V st, const Head& h) {
     return d;
 }
 
+FW V in_head(V camera, const Head& h) {
+    V p = unrotate(h.head, camera);
+    p.x = p.x * (1 / h.squash);
+    return p;
+}
+// Modelling clay: lumps as left by thumbs, and patches of fingerprint.
+FW F clay_relief(V p) {
+    F lumps = .010f * sin_(p.x * 7.f + 1.5f * sin_(p.y * 4.f)) * sin_(p.y * 6.f + p.z * 4.f + 1.f) + .004f * gyroid(p, 11.f);
+    F patch = step_smooth(-.1f, .5f, sin_(p.x * 5.f + 2.f * p.z + .7f) * sin_(p.y * 4.3f + 1.f));
+    F turn = root((p.x - .3f) * (p.x - .3f) + (p.y + .1f) * (p.y + .1f) * .6f + .02f) + .06f * sin_(p.y * 6.f + p.x * 3.f);
+    return lumps + .0022f * patch * sin_(turn * 105.f);
+}
 // ---- the whole: distance and material at points given in the camera frame
 FW_CALL Hit world(V camera, const Head& h, bool fine) {
     const Parameters& q = h.p;
     Hit hit = {bc(1e9f), bc(0.f)};
-    V p = unrotate(h.head, camera), s = vec(absf(p.x), p.y, p.z);
+    V p = in_head(camera, h), s = vec(absf(p.x), p.y, p.z);
     M right = p.x > 0.f;
     V pt = unrotate(h.torso, shift(camera, h.joint.x, h.joint.y, h.joint.z));
-    pt = vec(pt.x, pt.y - .92f, pt.z - .12f);
+    pt = vec(pt.x * (1 / h.squash), pt.y - .92f, pt.z - .12f);
     V st = vec(absf(pt.x), pt.y, pt.z);
     F bones = skull(p, s, h);
     F d = bones;
     // nose
-    float ny = h.nose_y, nw = .9f * q.nose_width * (1 - .18f * h.child);
-    d = smooth_min(d, capsule(p, 0, .08f, .70f, 0, ny + .03f, .87f + .03f * q.nose_tip, .055f, .075f * nw), .14f);
-    d = smooth_min(d, length(shift(p, 0, ny, .88f + .05f * q.nose_tip)) - .085f * nw * q.nose_tip, .07f);
+    float ny = h.nose_y, nw = nose_width(h), nat = h.natural, nostril = 1 + .35f * nat;
+    d = smooth_min(d, capsule(p, 0, .08f, .70f, 0, ny + .03f, .87f + .03f * q.nose_tip, .055f - .008f * nat, (.075f - .008f * nat) * nw), .14f - .03f * nat);
+    d = smooth_min(d, length(shift(p, 0, ny, .88f + .05f * q.nose_tip)) - (.085f - .008f * nat) * nw * q.nose_tip, .07f);
     d = smooth_min(d, ellipsoid(shift(s, .088f * nw, ny - .025f, .845f), .055f * nw, .048f, .06f), .05f);
-    d = smooth_max(d, -(ellipsoid(shift(s, .048f * nw, ny - .075f, .885f), .026f * nw, .020f, .04f)), .03f);
+    d = smooth_max(d, -(ellipsoid(shift(s, .048f * nw, ny - .075f, .885f), .026f * nw * nostril, .020f * nostril, .04f)), .03f);
     // ears
     if (any(s.x - .55f < hit.distance)) {
         V e = shift(s, .80f, -.05f, -.06f);
@@ -205,9 +223,9 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         d = smooth_min(d, ear * q.ear_size, .05f);
     }
     // neck: from the head's frame into the torso's
-    float nr = mixu(.335f, .275f, q.femininity) * (1 - .14f * h.child);
+    float nr = h.neck;
     F neck = capsule(p, 0, -.45f, -.10f, 0, -.92f, -.12f, nr, nr * .98f);
-    neck = smooth_min(neck, capsule(pt, 0, -.90f, -.12f, 0, -1.5f, -.16f, nr * .98f, nr * 1.22f), .10f);
+    neck = smooth_min(neck, capsule(pt, 0, -.90f, -.12f, 0, -1.5f, -.16f, nr * .98f, nr * 1.22f < .405f ? nr * 1.22f : .405f), .10f);
     d = smooth_min(d, neck, .12f);
     // sockets and the mouth
     F open = sel(right, bc(q.eye_r), bc(q.eye_l)), squint = sel(right, bc(q.squint_r), bc(q.squint_l));
@@ -224,7 +242,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         F philtrum = .012f * exp_(p.x * p.x * -900.f) * step_smooth(h.mouth_y + .03f, h.mouth_y + .08f, p.y) * step_smooth(ny - .03f, ny - .10f, p.y);
         F chin_crease = .018f * exp_((p.y - m.bottom + .055f) * (p.y - m.bottom + .055f) * -500.f) * m.taper;
         F crease = bc(0.f);
-        float fold = .35f * h.elder + .10f * (q.corner_l + q.corner_r > 0 ? .5f * (q.corner_l + q.corner_r) : 0);
+        float fold = .35f * h.elder + .16f * nat * (1 - h.child) + .10f * (q.corner_l + q.corner_r > 0 ? .5f * (q.corner_l + q.corner_r) : 0);
         if (fold > .02f) {
             F nl = s.x - (.19f + .34f * (ny + .02f - p.y));
             crease = fold * .045f * exp_(nl * nl * -700.f) * step_smooth(h.mouth_y - .12f, h.mouth_y + .02f, p.y) * step_smooth(ny + .05f, ny - .04f, p.y);
@@ -283,12 +301,14 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
         F fluff = fine ? .009f * gyroid(p, FLUFF) + .006f * gyroid(p, FINE_FLUFF) : bc(0.f);
-        F jaw_line = h.mouth_y + .02f + .30f * step_smooth(.28f, .66f, s.x);
+        F jaw_line = h.mouth_y + .02f + .40f * step_smooth(.30f, .74f, s.x);
         F region = hi(p.y - jaw_line, -(p.z + .12f));
         F lips = 1.f - root(m.u * m.u * .85f + ((p.y - h.mouth_y + h.gap_lower * .4f) * (p.y - h.mouth_y + h.gap_lower * .4f)) * (1.f / ((.10f + h.gap_lower * .55f) * (.10f + h.gap_lower * .55f))));
         region = smooth_max(region, lips * .12f, .04f);
         F full = smooth_max(bones - .035f - .045f * q.beard - fluff, region, .09f);
-        F small = smooth_max(bones - .035f - .05f * q.goatee - fluff, hi(region, s.x - .17f), .07f);
+        F below = p.y - h.mouth_y + .15f + .5f * h.gap_lower;
+        F patch = (root(s.x * s.x * (1 / .034f) + below * below * (1 / .078f)) - 1.f) * .17f;
+        F small = smooth_max(bones - .035f - .05f * q.goatee - fluff, smooth_max(region, patch, .05f), .07f);
         F d_beard = bc(1e9f);
         if (q.beard > .02f) d_beard = lo(d_beard, full);
         if (q.goatee > .02f) d_beard = lo(d_beard, small);
@@ -312,13 +332,19 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
             F qx = hi(absf(g.x) - .17f, 0.f), qy = hi(absf(g.y) - .10f, 0.f);
             ring = root(qx * qx + qy * qy) - .095f;
         }
-        F rim = root(ring * ring + depth * depth) - .024f;
-        rim = lo(rim, capsule(s, 0, h.eye_y + .07f, .905f, .09f, h.eye_y + .06f, .875f, .019f, .019f));
-        rim = lo(rim, capsule(s, h.eye_x + .27f, h.eye_y + .06f, .82f, .90f, h.eye_y + .06f, -.02f, .020f, .020f));
+        float wire = .016f + .024f * q.glasses_frame;
+        F rim = root(ring * ring + depth * depth) - wire;
+        rim = lo(rim, capsule(s, 0, h.eye_y + .07f, .905f, .09f, h.eye_y + .06f, .875f, wire * .85f, wire * .85f));
+        rim = lo(rim, capsule(s, h.eye_x + .27f, h.eye_y + .06f, .82f, .90f, h.eye_y + .06f, -.02f, wire * .85f, wire * .85f));
         include(hit, rim, GLASS);
     }
     F torso_bound = pt.y + .85f;
     if (any(torso_bound < hit.distance)) include(hit, torso_field(pt, st, h), CLOTH);
+    if (fine && h.clay > .01f && any(hit.distance < .08f)) {
+        M smooth = (hit.material == bc((float)EYE)) | (hit.material == bc((float)GLASS)) | (hit.material == bc((float)TEETH));
+        hit.distance = hit.distance + sel(smooth, bc(0.f), h.clay * clay_relief(p));
+    }
+    hit.distance = hit.distance * h.squash;
     return hit;
 }
 
@@ -339,58 +365,87 @@ FW V eye_colour(V e, F open, const Head& h) {
     V across = unit(vec(gaze.z, bc(0.f), -gaze.x));
     F cosine = clampf(dot(d, gaze), -1.f, 1.f);
     F k = root(2.f - 2.f * cosine);                          // angle for small angles
-    F f = k * (1.f / .56f);
+    F f = k * (1.f / h.iris);
     F down = (gaze.y - d.y) * 2.f;
-    F streak = 1.f + .10f * sin_(atan2_(d.y - gaze.y, dot(d, across)) * 22.f);
-    V iris = mix(colour(q.iris_r, q.iris_g, q.iris_b) * bc(.65f), colour(q.iris_r, q.iris_g, q.iris_b) * bc(1.9f) + at(.04f, .04f, .04f), clampf(.45f + .55f * down, 0.f, 1.f)) * streak;
-    V a = at(.93f, .92f, .91f);
+    float flat = h.clay + h.comic;
+    F streak = 1.f + .10f * (1 - flat) * sin_(atan2_(d.y - gaze.y, dot(d, across)) * 22.f);
+    V iris = mix(colour(q.iris_r, q.iris_g, q.iris_b) * bc(.65f), colour(q.iris_r, q.iris_g, q.iris_b) * bc(1.9f) + at(.04f, .04f, .04f), clampf(.45f + .55f * (1 - .8f * h.clay) * down, 0.f, 1.f)) * streak;
+    V a = at(.93f - .09f * h.natural, .92f - .11f * h.natural, .91f - .12f * h.natural);
     a = paint(a, iris, step_smooth(1.03f, .97f, f));
     a = paint(a, iris * bc(.30f), step_smooth(.82f, .93f, f) * step_smooth(1.05f, .99f, f));
-    a = paint(a, at(.012f, .010f, .012f), step_smooth(.52f, .46f, f));
+    a = paint(a, at(.012f, .010f, .012f), step_smooth(.52f, .46f, f * (1 + .12f * h.natural)));
     return a;
 }
-struct Shade { V albedo; F gloss, shine, soft; };
+struct Shade { V albedo; F gloss, shine, soft, part; };   // part: 1 on the lips
+// What only human skin shows: mottling and pores, the fold of the lids, nostrils, the fold from nose to mouth.
+FW V human_skin(V a, V p, V s, V e, F open, F squint, const Head& h) {
+    F mottle = gyroid(p, 7.f) + .7f * gyroid(vec(p.y + .4f, p.z, p.x), 15.f), pore = gyroid(p, 84.f);
+    V v = vec(a.x * (1.f + .035f * mottle + .030f * pore), a.y * (1.f - .030f * mottle + .035f * pore), a.z * (1.f - .030f * mottle + .035f * pore));
+    float ny = h.nose_y, nw = nose_width(h);
+    F u = e.x * (1 / h.eye_radius), height = e.y * (1 / h.eye_radius) - h.p.eye_tilt * u;
+    F fold = height - lids(u, lo(open, 1.f), squint, h).upper - .27f + .10f * u * u;
+    F dark = .45f * exp_(fold * fold * -240.f) * step_smooth(1.15f, .75f, absf(u)) * step_smooth(.0f, .05f, e.z);
+    V n = shift(s, .052f * nw, ny - .075f, .89f);
+    dark = dark + .80f * exp_((n.x * n.x + 2.2f * n.y * n.y + .3f * n.z * n.z) * -1100.f);
+    F wing = root((s.x - .10f * nw) * (s.x - .10f * nw) + (p.y - ny + .02f) * (p.y - ny + .02f)) - .062f * nw;
+    dark = dark + .13f * exp_(wing * wing * -2600.f) * step_smooth(.09f * nw, .15f * nw, s.x) * step_smooth(.55f, .65f, p.z);
+    F nl = s.x - (.17f * nw + .36f * (ny + .02f - p.y));
+    dark = dark + (.13f + .12f * h.elder) * (1 - h.child) * exp_(nl * nl * -420.f) * step_smooth(h.mouth_y - .02f, h.mouth_y + .08f, p.y) * step_smooth(ny + .02f, ny - .06f, p.y);
+    return paint(v, vec(v.x * .46f, v.y * .34f, v.z * .32f), dark * h.natural);
+}
 FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     const Parameters& q = h.p;
-    V p = unrotate(h.head, camera), s = vec(absf(p.x), p.y, p.z);
+    V p = in_head(camera, h), s = vec(absf(p.x), p.y, p.z);
     V skin = colour(q.skin_r, q.skin_g, q.skin_b);
     V hair = mix(colour(q.hair_r, q.hair_g, q.hair_b), at(.62f, .62f, .64f), bc(q.grey));
     M right = p.x > 0.f;
     // skin: blush on cheeks, nose and ears, make-up on lids, lips, stubble
     V rosy = vec(skin.x * 1.10f, skin.y * .66f, skin.z * .60f);
     V c1 = shift(s, .40f, -.24f, .52f), c2 = shift(p, 0, h.nose_y, .92f), c3 = shift(s, .84f, -.04f, -.05f);
-    V a = paint(skin, rosy, .50f * exp_(dot(c1, c1) * -13.f) + .30f * exp_(dot(c2, c2) * -42.f) + .30f * exp_(dot(c3, c3) * -14.f));
+    float blush = 1 - .50f * h.natural + .30f * h.clay;
+    V a = paint(skin, rosy, bc(blush) * (.50f * exp_(dot(c1, c1) * -13.f) + .30f * exp_(dot(c2, c2) * -42.f) + .30f * exp_(dot(c3, c3) * -14.f)));
     V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
     F near_eye = exp_((length(e) - h.eye_radius - .03f) * (length(e) - h.eye_radius - .03f) * -500.f) * step_smooth(-.02f, .08f, e.y) * step_smooth(0.f, .05f, e.z);
     a = paint(a, vec(q.lip_r * a.x * 1.3f, q.lip_g * a.y * 1.2f + .02f, q.lip_b * a.z * 1.5f + .05f), near_eye * .75f * q.make_up);
+    F open = sel(right, bc(q.eye_r), bc(q.eye_l));
+    if (h.natural > .01f) {
+        V human = human_skin(a, p, s, e, open, sel(right, bc(q.squint_r), bc(q.squint_l)), h);
+        a = mix(a, human, bc(h.natural));
+    }
     if (q.stubble > .02f) {
-        Mouth m = mouth(p.x, h);
         F zone = step_smooth(.10f, -.05f, p.y - (h.mouth_y + .12f + .34f * step_smooth(.22f, .60f, s.x))) * step_smooth(-.25f, .10f, p.z) * step_smooth(-1.0f, -.8f, p.y);
         a = paint(a, mix(a, hair, bc(.6f)), zone * .55f * q.stubble);
     }
     Mouth m = mouth(p.x, h);
     F lips = step_smooth(-.010f, .006f, lo(m.top - p.y, p.y - m.bottom)) * step_smooth(1.04f, .97f, absf(m.u)) * step_smooth(.35f, .45f, p.z);
-    F line = exp_((p.y - .5f * (m.upper + m.lower)) * (p.y - .5f * (m.upper + m.lower)) * -9000.f) * step_smooth(1.1f, 1.0f, absf(m.u)) * step_smooth(.012f, .0f, m.upper - m.lower);
+    F line = exp_((p.y - .5f * (m.upper + m.lower)) * (p.y - .5f * (m.upper + m.lower)) * (-9000.f + 5000.f * h.comic)) * step_smooth(1.1f, 1.0f, absf(m.u)) * step_smooth(.012f, .0f, m.upper - m.lower);
     V lip = colour(q.lip_r, q.lip_g, q.lip_b);
+    if (h.natural > .01f) lip = lip * (1.f - h.natural * .10f * (.5f + .5f * sin_(p.x * 95.f + 1.5f * sin_(p.y * 40.f)) + .6f * m.u * m.u));
     a = paint(a, lip, lips);
-    a = paint(a, lip * bc(.32f), line * .8f * step_smooth(.35f, .45f, p.z));
-    Shade r = {a, bc(.10f), bc(16.f), bc(.5f)};
+    a = paint(a, lip * bc(.32f - .26f * h.comic), line * (.8f + .2f * h.comic) * step_smooth(.35f, .45f, p.z));
+    Shade r = {a, bc(.10f), bc(16.f), bc(.5f + .35f * h.natural), bc(0.f)};
+    r.part = step_smooth(.45f, .55f, lips);
     r.gloss = mix(r.gloss, bc(.22f + .25f * q.make_up), lips);
 #define ON(kind) (hit.material == bc((float)kind))
 #define SURFACE(kind, colour_, gloss_, shine_, soft_) \
     if (any(ON(kind))) { M on = ON(kind); r.albedo = sel(on, colour_, r.albedo); r.gloss = sel(on, bc(gloss_), r.gloss); \
         r.shine = sel(on, bc(shine_), r.shine); r.soft = sel(on, bc(soft_), r.soft); }
-    SURFACE(EYE, eye_colour(vec(p.x - sel(right, bc(h.eye_x), bc(-h.eye_x)), e.y, e.z), sel(right, bc(q.eye_r), bc(q.eye_l)), h), 0.f, 100.f, 0.f)
+    SURFACE(EYE, eye_colour(vec((p.x - sel(right, bc(h.eye_x), bc(-h.eye_x))) * h.squash, e.y, e.z), open, h), 0.f, 100.f, 0.f)
     SURFACE(LASH, at(.03f, .022f, .02f), .05f, 20.f, 0.f)
-    SURFACE(BROW, hair * bc(.62f), .04f, 12.f, 0.f)
+    SURFACE(BROW, hair * (.62f + h.natural * .05f * sin_(s.x * 105.f - p.y * 70.f)), .04f, 12.f, 0.f)
     SURFACE(CAVITY, at(.20f, .035f, .04f), 0.f, 10.f, 0.f)
     F gaps = 1.f - .22f * exp_(-absf(sin_(p.x * 34.f)) * 9.f);
     SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
     SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
     if (any(ON(HAIR))) {
         F strand = .5f + .5f * (h.curl > .01f ? gyroid(p, FINE_CURLS) : sin_(strands(p, h.curtain > .5f).fine));
-        V tint = hair * mix(bc(.78f), bc(1.16f), strand);
-        SURFACE(HAIR, tint, .30f, 12.f, 0.f)
+        V tint = hair * mix(bc(.78f - .06f * h.natural), bc(1.16f + .06f * h.natural), strand);
+        if (h.natural > .01f && h.curl < .01f) {
+            Strands fine = strands(p, h.curtain > .5f);
+            tint = tint * (1.f + h.natural * .20f * sin_(fine.fine * 2.f + fine.warp * 3.f));
+        }
+        if (h.clay + h.comic > .01f) tint = mix(tint, hair, bc(h.clay + h.comic));
+        SURFACE(HAIR, tint, .30f - .05f * h.natural, 12.f + 6.f * h.natural, 0.f)
     }
     SURFACE(BEARD, hair * (.80f + .18f * gyroid(p, FINE_FLUFF)), .04f, 10.f, 0.f)
     SURFACE(CLOTH, colour(q.cloth_r, q.cloth_g, q.cloth_b), .03f, 8.f, .1f)
@@ -398,9 +453,33 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     return r;
 }
 FW V to_light(float x, float y, float z) { return unit(at(x, y, z)); }
-FW V light(V p, V n, V ray, Hit hit, const Head& h) {
+FW F luminance(V c) { return c.x * .3f + c.y * .59f + c.z * .11f; }
+// Flat shading in three tones with the shade in a cool colour; highlights with hard edges, zigzag on hair.
+FW V cel(const Shade& s, F lit, F highlight, Hit hit, V p, const Head& h) {
+    F grey = luminance(s.albedo);
+    V bold = mix(vec(grey, grey, grey), s.albedo, bc(1.22f));
+    bold = vec(hi(bold.x, .004f), hi(bold.y, .004f), hi(bold.z, .004f));
+    V ramp = mix(at(.52f, .46f, .60f), at(.93f, .90f, .90f), step_smooth(.11f, .17f, lit));
+    ramp = mix(ramp, at(1.16f, 1.12f, 1.06f), step_smooth(.70f, .76f, lit));
+    M hair = hit.material == bc((float)HAIR), eye = hit.material == bc((float)EYE);
+    F zigzag = sel(hair, sin_(strands(p, h.curtain > .5f).coarse), bc(0.f));
+    F streak = step_smooth(.50f, .60f, highlight * (1.f / hi(s.gloss, .02f)) + .14f * zigzag) * step_smooth(.12f, .2f, s.gloss);
+    V c = bold * sel(eye, at(.95f, .95f, .95f), ramp);
+    return c + (bold * bc(.55f) + at(.10f, .10f, .11f)) * streak;
+}
+FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
     const Parameters& q = h.p;
     Shade s = surface(p, n, hit, h);
+    M eye = hit.material == bc((float)EYE), skin = hit.material == bc((float)SKIN);
+    F bright = luminance(s.albedo);
+    s.albedo = s.albedo * sel(skin, mix(bc(1.28f), bc(.95f), step_smooth(.02f, .50f, bright)), bc(1.f));   // all skins equally well lit
+    if (h.clay > .01f) {   // chalky pigment, no gloss, light that creeps around
+        V pigment = at(.035f, .033f, .030f) + mix(vec(bright, bright, bright), s.albedo, bc(1.12f)) * bc(.95f);
+        pigment = vec(hi(pigment.x, .02f), hi(pigment.y, .02f), hi(pigment.z, .02f));
+        s.albedo = mix(s.albedo, sel(eye, s.albedo, pigment), bc(h.clay));
+        s.gloss = s.gloss * (1.f - .93f * h.clay);
+        s.soft = mix(s.soft, bc(.9f), bc(h.clay * .8f));
+    }
     V key = to_light(q.light_x, q.light_y, q.light_z), fill = to_light(-q.light_x, .1f, .8f), rim = to_light(q.light_x > 0 ? -.6f : .6f, .5f, -.8f);
     F nl = dot(n, key), wrap = s.soft * .4f;
     F diffuse = clampf((nl + wrap) / (1.f + wrap), 0.f, 1.f);
@@ -417,10 +496,10 @@ FW V light(V p, V n, V ray, Hit hit, const Head& h) {
         ao = ao + (step - world(p + n * bc(step), h, false).distance) * weight;
         weight *= .55f;
     }
-    ao = clampf(1.f - 1.35f * ao, .45f, 1.f);
+    ao = clampf(1.f - (1.35f - .35f * h.natural) * ao, .45f, 1.f);
     float w = q.light_warmth;
     V lit = at(1.14f + .06f * w, 1.07f, 1.0f - .08f * w) * (diffuse * shadow * .92f);
-    V scatter = at(.26f, .06f, .025f) * (s.soft * step_smooth(-.35f, .25f, nl) * (1.f - step_smooth(.15f, .6f, nl)) * ao);
+    V scatter = at(.26f, .06f, .025f) * (s.soft * step_smooth(-.35f, .25f, nl) * (1.f - step_smooth(.15f, .6f, nl)) * ao * (1 - .75f * h.clay));
     V sky = at(.46f, .48f, .54f) * ((.58f + .42f * n.y) * .66f * ao);
     V filled = at(.50f, .47f, .48f) * (clampf(dot(n, fill), 0.f, 1.f) * .42f * ao);
     V view = ray * bc(-1.f);
@@ -432,14 +511,15 @@ FW V light(V p, V n, V ray, Hit hit, const Head& h) {
     F x = 1.f - half;
     F highlight = s.gloss * exp_(s.shine * (-x - .5f * x * x)) * shadow;
     c = c + at(1.f, .98f, .95f) * highlight;
-    if (any(hit.material == bc((float)EYE))) {   // two catch-lights, fixed to the camera, so that eyes live in any light
+    if (h.comic > .01f) c = mix(c, cel(s, nl * shadow, highlight, hit, unrotate(h.head, p), h), bc(h.comic));
+    if (any(eye)) {   // two catch-lights, fixed to the camera, so that eyes live in any light
         F g1 = 1.f - clampf(dot(n, to_light(.30f, .42f, .85f)), 0.f, 1.f), g2 = 1.f - clampf(dot(n, to_light(-.34f, -.30f, .85f)), 0.f, 1.f);
-        F glint = exp_(g1 * -160.f) * 1.0f + exp_(g2 * -110.f) * .22f;
+        F glint = (exp_(g1 * -160.f) * 1.0f + exp_(g2 * -110.f) * .22f) * (1 - h.comic - .9f * h.clay) + h.comic * step_smooth(.016f, .010f, g1);
         V pe = unrotate(h.head, p);
         F lid_shade = step_smooth(.16f, .02f, (pe.y - h.eye_y) );
-        M eye = hit.material == bc((float)EYE);
         c = sel(eye, c * mix(bc(.62f), bc(1.f), lid_shade) + at(1.f, 1.f, 1.f) * glint, c);
     }
+    part = sel(skin, s.part, bc(0.f));
     return c * bc(q.exposure);
 }
 FW F tone(F v) {  // linear to display, 0..1: a gentle shoulder, then gamma 1/2 by the square root
@@ -447,8 +527,10 @@ FW F tone(F v) {  // linear to display, 0..1: a gentle shoulder, then gamma 1/2 
     v = v * 1.10f / (1.f + v * .16f);
     return clampf(root(v), 0.f, 1.f);
 }
-// Trace LANES rays through picture points (sx, sy in -1..1, y up). rgb in 0..1 (0 where nothing was hit), hit 0 or 1.
-FW void trace(F sx, F sy, const Head& h, V& rgb, F& alpha, F& material) {
+// What a bundle of rays met: colour 0..1 and alpha 0 or 1; material (lips half a step above skin), depth and normal for ink lines.
+struct Sample { V rgb; F alpha, material, depth; V normal; };
+// Trace LANES rays through picture points (sx, sy in -1..1, y up).
+FW Sample trace(F sx, F sy, const Head& h) {
     V from = at(0.f, -.02f, 5.2f);
     V ray = unit(vec(sx * VIEW, sy * VIEW - .03f, bc(-1.f)));
     F t = bc(3.2f);
@@ -461,12 +543,13 @@ FW void trace(F sx, F sy, const Head& h, V& rgb, F& alpha, F& material) {
         t = sel(going, t + hit.distance * .80f, t);
     }
     M found = t < 7.2f;
-    alpha = sel(found, bc(1.f), bc(0.f));
-    rgb = at(0.f, 0.f, 0.f);
-    material = bc(0.f);
-    if (!any(found)) return;
-    V p = from + ray * t, n = normal(p, h);
-    V c = light(p, n, ray, hit, h);
-    rgb = sel(found, vec(tone(c.x), tone(c.y), tone(c.z)), rgb);
-    material = sel(found, hit.material, material);
+    Sample r = {at(0.f, 0.f, 0.f), sel(found, bc(1.f), bc(0.f)), bc(0.f), t, at(0.f, 0.f, 1.f)};
+    if (!any(found)) return r;
+    V p = from + ray * t;
+    r.normal = normal(p, h);
+    F part;
+    V c = light(p, r.normal, ray, hit, part, h);
+    r.rgb = sel(found, vec(tone(c.x), tone(c.y), tone(c.z)), r.rgb);
+    r.material = sel(found, hit.material + .5f * part, r.material);
+    return r;
 }
