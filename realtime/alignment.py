@@ -1,9 +1,9 @@
 """The pose of the head and the square around it: :class:`Face` to :class:`Crop`.
 
-Pose: a similarity (scale, rotation, translation) that brings a rigid head to the tracked points with least squared
-error (Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991). FaceMesh
-gives depth in weak perspective, so all three coordinates are used. The rigid points lie on forehead, nose bridge, eye
-corners and temples; mouth, lids and brows move and are left out.
+Pose: a similarity (scale, rotation, translation) that brings a rigid head to where the tracked points are in the
+picture, seen from far away, with least squared error. FaceMesh's depth is left out: it follows lids and brows
+(``docs/decisions/0040``). The rigid points lie on forehead, nose bridge, eye corners and temples; mouth, lids and brows
+move and are left out too.
 
 Head frame: x to the picture's right, y up, z to the camera; the middle between the outer eye corners is the origin and
 the corners are 1 apart. No rotation means that the face looks straight at the camera.
@@ -49,6 +49,9 @@ _RIGHT_AT = (
 PIVOT = np.array([0.0, -0.15, -0.60])  # between the ears, about where the head turns on the neck
 INDICES = np.array([*MIDDLE, *(index for pair in PAIRS for index in pair)])
 HEAD: Array = np.array([*_MIDDLE_AT, *(point for x, y, z in _RIGHT_AT for point in ((-x, y, z), (x, y, z)))])
+_CENTRED = HEAD - HEAD.mean(axis=0)
+_INVERSE = np.linalg.pinv(_CENTRED)
+_ROUNDS = 3
 _Y_UP = np.array([1.0, -1.0, -1.0])  # picture (y down, z away) to camera (y up, z to the camera)
 _SHARP_UP_TO = 2.0  # frame pixels per crop pixel that bilinear sampling can skip before it flickers
 
@@ -85,8 +88,23 @@ def fit_pose(head: Array, camera: Array) -> Pose:
 
 
 def head_pose(landmarks: Floats) -> Pose:
-    """The pose of a tracked face from its landmarks, float32 [478, 3] as in :class:`Face`."""
-    return fit_pose(HEAD, landmarks[INDICES].astype(np.float64) * _Y_UP)
+    """The pose of a tracked face from its landmarks, float32 [478, 3] as in :class:`Face`.
+
+    Scaled orthography, by x and y alone. First the affine view by linear least squares, whose two rows become the
+    nearest part of a rotation (DeMenthon and Davis, "Model-based object pose in 25 lines of code", 1995); then the head
+    itself says how deep its points lie, and the pose is fitted to these, ``_ROUNDS`` times.
+    """
+    camera = landmarks[INDICES].astype(np.float64) * _Y_UP
+    centre = camera.mean(axis=0)
+    affine = _INVERSE @ (camera - centre)[:, :2]  # [3, 2]
+    left, sizes, right = np.linalg.svd(affine.T, full_matrices=False)
+    rows = left @ right
+    depth = _CENTRED @ np.cross(rows[0], rows[1]) * sizes.mean()
+    for _ in range(_ROUNDS):
+        camera[:, 2] = centre[2] + depth
+        pose = fit_pose(HEAD, camera)
+        depth = pose.scale * _CENTRED @ pose.rotation[2]
+    return pose
 
 
 def yaw_pitch_roll(rotation: Array) -> tuple[float, float, float]:

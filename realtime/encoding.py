@@ -20,14 +20,19 @@ from realtime.settings import EncodingSettings
 
 _SKIN, _LIPS, _HAIR = ([column(f"{part}_{c}") for c in "rgb"] for part in ("skin", "lip", "hair"))
 _LIT = 75.0  # skin is what the better lit parts of the face show
+# Where the tracker sees a real head look straight ahead, it sees a drawn one that is turned alike look 5 degrees down:
+# mean over clips, docs/decisions/0040.
+_LEVEL = np.radians(5.0)
+_LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
 
 def pose(rotation: npt.NDArray[np.float64]) -> Floats:
-    """yaw, pitch, roll in radians, float32 [3], within what the generator was trained on.
+    """The drawn head's yaw, pitch, roll in radians, float32 [3], within what the generator was trained on.
 
-    rotation: head to camera, as in ``realtime.frames.Crop``.
+    rotation: the real head's, head to camera, as in ``realtime.frames.Crop``.
     """
+    rotation = rotation @ _LEVELLED
     angles = (
         np.arctan2(-rotation[2, 0], rotation[2, 2]),
         np.arcsin(np.clip(rotation[2, 1], -1.0, 1.0)),

@@ -95,6 +95,13 @@ def test_mouth_lids_and_brows_do_not_move_the_pose() -> None:
     np.testing.assert_array_equal(head_pose(face.landmarks).rotation, before.rotation)
 
 
+def test_wrong_depth_does_not_turn_the_head() -> None:
+    wanted = pose_at(300, 200, 90, 0.3, -0.2, 0.1)
+    landmarks = face_in(wanted).landmarks
+    landmarks[:, 2] += np.random.default_rng(2).normal(0, 20, 478).astype(np.float32)
+    np.testing.assert_allclose(head_pose(landmarks).rotation, wanted.rotation, atol=1e-3)
+
+
 @pytest.mark.parametrize(("span", "line", "size"), [(0.235, 0.46, 256), (0.3, 0.4, 128)])
 def test_eyes_lie_where_the_settings_say(span: float, line: float, size: int) -> None:
     aligner = Aligner(AlignmentSettings(size_px=size, eye_span=span, eye_line=line))

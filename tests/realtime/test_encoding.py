@@ -21,7 +21,8 @@ PLACE = np.array([[2.0, 0, 64], [0, 2.0, 0]])
 @pytest.mark.parametrize("angles", [(0.0, 0.0, 0.0), (0.5, -0.3, 0.2), (-0.9, 0.5, -0.6), (0.2, 0.4, 0.6)])
 def test_pose_is_what_the_generator_turns_by(angles: tuple[float, float, float]) -> None:
     turn = spatial_code.rotation(*(torch.tensor([angle], dtype=torch.float64) for angle in angles))[0].numpy()
-    np.testing.assert_allclose(pose(turn), angles, atol=1e-6)
+    level = rotation_of(0, np.radians(5.0), 0)  # a drawn head that looks straight ahead is tracked as looking down
+    np.testing.assert_allclose(pose(turn @ level), angles, atol=1e-6)
     np.testing.assert_allclose(rotation_of(*angles), turn, atol=1e-12)
 
 
@@ -83,8 +84,9 @@ def test_a_turned_head_counts_less() -> None:
 def test_motion_is_read_from_every_frame() -> None:
     stage = encoder(1)
     rest, turned = stage.encode(*moment(0)), stage.encode(*moment(1, yaw=0.5, gap=0.2))
-    np.testing.assert_allclose(rest.motion, list(AT_REST.values()), atol=0.02)
-    assert turned.motion[0] == pytest.approx(0.5) and turned.motion[MOTION.index("jaw_open")] > 0.4
+    levelled = {**AT_REST, "pitch": -np.radians(5.0)}
+    np.testing.assert_allclose(rest.motion, list(levelled.values()), atol=0.02)
+    assert turned.motion[0] == pytest.approx(0.5, abs=0.01) and turned.motion[MOTION.index("jaw_open")] > 0.4
 
 
 def test_reset_is_like_new() -> None:
