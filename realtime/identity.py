@@ -1,0 +1,186 @@
+"""Who someone is, from many frames: the evidence of each (``realtime.identity_cues``) weighed and joined.
+
+    estimator = IdentityEstimator()
+    estimator.add(look(face, crop, network))        # frame by frame
+    attributes = estimator.estimate()               # every attribute of the model, decided
+
+Colours are measured, and so are glasses (a line across the bridge of the nose that no nose has, in the mean picture of
+all frames) and whether hair hangs beside the jaw. Proportions become those of the avatar by how unusual they are among
+people: as far from its mean, in standard deviations. What cannot be measured so (hair style, beard, age, clothes) is
+the encoder network's, as weighted means over the frames.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.attributes import ATTRIBUTES, HAIR_STYLES, decided
+from realtime.identity_cues import FIGURES, Look, bridge_edge, to_bgr
+
+Array = npt.NDArray[np.float64]
+Attributes = dict[str, float]
+
+MOST_LOOKS = 240  # the best ones of a long watch are kept
+GLASSES_EDGE = 0.95  # of ``bridge_edge``
+BESIDE_JAW = 0.25  # share from which hair counts as long
+_LONG, _STEEPNESS, _MOST_ODDS = ("hair_bob", "hair_long", "hair_wavy", "hair_braids"), 20.0, 30.0
+
+# Mean and spread of the proportions over the people of the test media, by tools/likeness.py --proportions.
+PEOPLE: dict[str, tuple[float, float]] = {
+    "face_length": (1.884, 0.115), "jaw_width": (0.780, 0.019), "chin": (0.329, 0.051), "cheeks": (0.707, 0.018),
+    "forehead": (0.623, 0.038), "nose_length": (0.515, 0.032), "nose_width": (0.461, 0.026),
+    "eye_size": (0.314, 0.008), "eye_distance": (0.387, 0.015), "eye_tilt": (0.027, 0.010),
+    "brow_height": (0.229, 0.044), "brow_arch": (0.066, 0.010), "lip_thickness": (0.178, 0.035),
+    "mouth_width": (0.554, 0.060), "eye_open": (0.215, 0.041), "philtrum": (0.159, 0.033),
+}  # fmt: skip
+# The avatar's own mean and spread of the attribute of the same name (tools/face_world/sampling.py).
+AVATARS: dict[str, tuple[float, float]] = {
+    "face_length": (1.0, 0.045), "jaw_width": (1.0, 0.05), "chin": (1.0, 0.14), "cheeks": (1.0, 0.09),
+    "forehead": (0.2, 0.45), "nose_length": (1.0, 0.11), "nose_width": (1.0, 0.13), "eye_size": (1.0, 0.055),
+    "eye_distance": (1.0, 0.035), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
+    "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
+}  # fmt: skip
+_MOST_SPREADS = 1.8  # no avatar is more unusual than this
+_INHUMAN = 3.0  # root mean square of spreads from which the face is a drawn one, whose proportions say nothing
+
+# How much each proportion speaks for a feminine look, per spread: fitted on the same people (docs/likeness.md).
+_FEMININE = {
+    "face_length": -0.024, "jaw_width": -0.001, "chin": -0.046, "cheeks": 0.035, "forehead": 0.028,
+    "nose_length": -0.029, "nose_width": -0.069, "eye_size": 0.063, "eye_distance": -0.056, "eye_tilt": 0.033,
+    "brow_height": 0.014, "brow_arch": 0.044, "lip_thickness": -0.039, "mouth_width": -0.010, "eye_open": 0.050,
+    "philtrum": -0.019,
+}  # fmt: skip
+# How often a style is worn, masculine and feminine, as the heads for training are drawn.
+_WORN = {
+    "hair_bald": (0.08, 0.01), "hair_buzz": (0.13, 0.02), "hair_short": (0.20, 0.07), "hair_side_part": (0.17, 0.03),
+    "hair_quiff": (0.15, 0.01), "hair_curly": (0.12, 0.09), "hair_afro": (0.06, 0.08), "hair_bob": (0.01, 0.15),
+    "hair_long": (0.04, 0.15), "hair_wavy": (0.02, 0.14), "hair_bun": (0.03, 0.09), "hair_ponytail": (0.01, 0.10),
+    "hair_braids": (0.01, 0.07),
+}  # fmt: skip
+_EVEN = 0.08  # of styles that are not in that table
+
+
+class IdentityEstimator:
+    """Collects looks at one person. The order of the looks does not matter until there are more than MOST_LOOKS."""
+
+    def __init__(self) -> None:
+        self._looks: list[Look] = []
+
+    def __len__(self) -> int:
+        return len(self._looks)
+
+    def add(self, look: Look) -> None:
+        """Take one frame's evidence in; of too many the least frontal ones are forgotten."""
+        self._looks.append(look)
+        if len(self._looks) > MOST_LOOKS:
+            self._looks.remove(min(self._looks, key=lambda one: one.weight))
+
+    def estimate(self) -> Attributes:
+        """Every attribute of the person, decided. Raises ValueError before the first look."""
+        if not self._looks:
+            raise ValueError("nobody was looked at yet; wanted at least one look")
+        weights = self._weights()
+        network = np.average([look.network for look in self._looks], axis=0, weights=weights)
+        result = dict(zip(ATTRIBUTES, (float(value) for value in network), strict=True))
+        result.update(self._colours(weights))
+        unusual = self._unusual(weights)
+        human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
+        beside = self._beside_jaw(weights)
+        if human:
+            result.update(proportioned(unusual))
+            result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
+        result.update(styled(result, beside))
+        result.update(self._glasses(weights, result))
+        return decided(result)
+
+    def colour(self, name: str) -> Array:
+        """The Lab colour of a part (``identity_cues.COLOURS``) as it is seen over the frames, float64 [3]."""
+        return weighted_median(np.array([look.colours[name] for look in self._looks]), self._weights())
+
+    def glasses_edge(self) -> float:
+        """``bridge_edge`` of the mean picture of all frames: eyes move, glasses do not."""
+        mean = np.average([look.eyes for look in self._looks], axis=0, weights=self._weights())
+        return bridge_edge(np.asarray(mean, np.float32))
+
+    def _weights(self) -> Array:
+        """How much each look counts: by how frontal and how sharp it is; never nothing."""
+        sharp = np.array([float(np.abs(np.diff(look.eyes, axis=0)).mean()) for look in self._looks])
+        relative = sharp / max(float(np.median(sharp)), 1e-6)
+        return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
+
+    def _colours(self, weights: Array) -> Attributes:
+        result = {}
+        for name, part in (("skin", "skin"), ("lips", "lip"), ("hair", "hair"), ("eyes", "iris")):
+            lab = weighted_median(np.array([look.colours[name] for look in self._looks]), weights)
+            rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
+            shown = rgb**2 / (1.1 - 0.16 * rgb**2)  # the display curve of the drawn heads, undone
+            result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", shown, strict=True)})
+        return result
+
+    def _unusual(self, weights: Array) -> Array:
+        """How far each proportion is from people's mean, in spreads, float64 [figures]."""
+        figures = weighted_median(np.array([look.figures for look in self._looks]), weights)
+        mean, spread = np.array([PEOPLE[name] for name in FIGURES]).T
+        return np.asarray((figures - mean) / spread)
+
+    def _beside_jaw(self, weights: Array) -> float:
+        """The median share of hair beside the jaw; not-a-number where no frame could tell."""
+        shares = np.array([look.beside_jaw for look in self._looks])
+        known = np.isfinite(shares)
+        if not known.any():
+            return math.nan
+        return float(weighted_median(shares[known][:, None], weights[known])[0])
+
+    def _femininity(self, weights: Array, unusual: Array, beside: float, network: float) -> float:
+        """0 to 1 from proportions, how red the lips are against the skin, hair beside the jaw, and the network."""
+        redder = np.array([look.colours["lips"][1] - look.colours["skin"][1] for look in self._looks])
+        lips = float(weighted_median(redder[:, None], weights)[0])
+        shape = sum(_FEMININE[name] * value for name, value in zip(FIGURES, unusual, strict=True)) + 0.09
+        score = float(np.clip(shape / 0.27, -2, 2)) + float(np.clip((lips - 7.6) / 1.9, -2, 2))
+        if math.isfinite(beside):
+            score += float(np.clip((beside - 0.135) / 0.10, -2, 3))
+        score += float(np.clip(2 * (network - 0.5), -1, 1))
+        return 1 / (1 + math.exp(-0.8 * score))
+
+    def _glasses(self, weights: Array, attributes: Attributes) -> Attributes:
+        """Which glasses, 1 or 0: whether by the bridge, which kind by the network."""
+        worn = self.glasses_edge() > GLASSES_EDGE
+        square = attributes["glasses_square"] > attributes["glasses_round"]
+        return {"glasses_round": float(worn and not square), "glasses_square": float(worn and square)}
+
+
+def proportioned(unusual: Array) -> Attributes:
+    """The avatar's shape for a person's proportions, given in spreads from people's mean [figures]."""
+    result = {}
+    for name, spreads in zip(FIGURES, unusual, strict=True):
+        if name in AVATARS:
+            mean, spread = AVATARS[name]
+            result[name] = mean + spread * float(np.clip(spreads, -_MOST_SPREADS, _MOST_SPREADS))
+    return result
+
+
+def styled(attributes: Attributes, beside_jaw: float) -> Attributes:
+    """The likelihood of each hair style, summing to 1: the network's, hair beside the jaw, and who wears what."""
+    feminine = min(max(attributes["femininity"], 0.0), 1.0)
+    long = 1.0
+    if math.isfinite(beside_jaw):
+        long = min(max(math.exp(_STEEPNESS * (beside_jaw - BESIDE_JAW)), 1 / _MOST_ODDS), _MOST_ODDS)
+    scores = {}
+    for name in HAIR_STYLES:
+        his, hers = _WORN.get(name, (_EVEN, _EVEN))
+        worn = (his * (1 - feminine) + hers * feminine) / ((his + hers) / 2)
+        # The network is surer of itself than it is right on real faces: its odds are halved in logarithm.
+        scores[name] = math.sqrt(max(attributes[name], 1e-4)) * worn * (long if name in _LONG else 1.0)
+    total = sum(scores.values())
+    return {name: score / total for name, score in scores.items()}
+
+
+def weighted_median(values: Array, weights: Array) -> Array:
+    """The median of each column of [n, k] with weights [n] > 0: float64 [k]."""
+    order = np.argsort(values, axis=0, kind="stable")
+    passed = np.cumsum(weights[order], axis=0)
+    middle = (passed >= 0.5 * weights.sum()).argmax(axis=0)
+    return np.asarray(np.take_along_axis(values, order, axis=0)[middle, np.arange(values.shape[1])])
