@@ -133,7 +133,7 @@ FW_CALL F hair_field(V p, V s, const Head& h, bool fine) {
     if (q.hair_side_part > .01f) {
         F v = ellipsoid(shift(p, .20f, .90f, .28f), .56f, .20f * q.hair_side_part + .02f, .46f) - g;
         d = smooth_min(d, v, .16f);
-        F parting = root((p.x + .34f) * (p.x + .34f) + hi(.72f - p.y, 0.f) * hi(.72f - p.y, 0.f)) - .012f;
+        F parting = root((p.x + .34f) * (p.x + .34f) + hi(.72f - p.y, 0.f) * hi(.72f - p.y, 0.f)) + .004f;
         d = smooth_max(d, -parting, .05f);
     }
     if (q.hair_bun > .01f) d = smooth_min(d, length(shift(p, 0, 1.14f, -.28f)) - .28f * q.hair_bun - g, .07f);
@@ -287,9 +287,9 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     if (h.gap_upper + h.gap_lower > .004f && any(front)) {
         F arch = .70f - .95f * p.x * p.x;
-        F teeth = hi(hi(absf(p.y - h.mouth_y - .005f) - .060f, absf(p.z - arch) - .035f), hi(s.x - .25f, bones + .03f));
+        F teeth = hi(hi(absf(p.y - h.mouth_y + .006f) - .062f - .016f * q.jaw_open, absf(p.z - arch + .03f) - .065f), hi(s.x - .25f, bones + .010f));
         float lower_line = h.mouth_y - .03f * q.jaw_open - h.gap_lower;
-        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(s.x - .22f, bones + .05f));
+        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(s.x - .22f, bones + .03f));
         include(hit, lo(teeth, lower_teeth), TEETH);
         include(hit, ellipsoid(shift(p, 0, lower_line + .025f + .03f * q.tongue, .54f + .24f * q.tongue), .16f, .055f, .22f), TONGUE);
     }
@@ -305,7 +305,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         F region = hi(p.y - jaw_line, -(p.z + .12f));
         F lips = 1.f - root(m.u * m.u * .85f + ((p.y - h.mouth_y + h.gap_lower * .4f) * (p.y - h.mouth_y + h.gap_lower * .4f)) * (1.f / ((.10f + h.gap_lower * .55f) * (.10f + h.gap_lower * .55f))));
         region = smooth_max(region, lips * .12f, .04f);
-        F full = smooth_max(bones - .035f - .045f * q.beard - fluff, region, .09f);
+        F full = smooth_max(bones - (.035f + .045f * q.beard) * (1.f - .65f * step_smooth(.42f, .72f, s.x)) - fluff, region, .09f);
         F below = p.y - h.mouth_y + .15f + .5f * h.gap_lower;
         F patch = (root(s.x * s.x * (1 / .034f) + below * below * (1 / .078f)) - 1.f) * .17f;
         F small = smooth_max(bones - .035f - .05f * q.goatee - fluff, smooth_max(region, patch, .05f), .07f);
@@ -380,7 +380,7 @@ struct Shade { V albedo; F gloss, shine, soft, part; };   // part: 1 on the lips
 // What only human skin shows: mottling and pores, the fold of the lids, nostrils, the fold from nose to mouth.
 FW V human_skin(V a, V p, V s, V e, F open, F squint, const Head& h) {
     F mottle = gyroid(p, 7.f) + .7f * gyroid(vec(p.y + .4f, p.z, p.x), 15.f), pore = gyroid(p, 84.f);
-    V v = vec(a.x * (1.f + .035f * mottle + .030f * pore), a.y * (1.f - .030f * mottle + .035f * pore), a.z * (1.f - .030f * mottle + .035f * pore));
+    V v = vec(a.x * (1.f + .035f * mottle + .016f * pore), a.y * (1.f - .030f * mottle + .018f * pore), a.z * (1.f - .030f * mottle + .018f * pore));
     float ny = h.nose_y, nw = nose_width(h);
     F u = e.x * (1 / h.eye_radius), height = e.y * (1 / h.eye_radius) - h.p.eye_tilt * u;
     F fold = height - lids(u, lo(open, 1.f), squint, h).upper - .27f + .10f * u * u;
@@ -472,7 +472,7 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
     Shade s = surface(p, n, hit, h);
     M eye = hit.material == bc((float)EYE), skin = hit.material == bc((float)SKIN);
     F bright = luminance(s.albedo);
-    s.albedo = s.albedo * sel(skin, mix(bc(1.28f), bc(.95f), step_smooth(.02f, .50f, bright)), bc(1.f));   // all skins equally well lit
+    s.albedo = s.albedo * sel(skin, mix(bc(1.28f), bc(.95f), step_smooth(.02f, .30f, bright)), bc(1.f));   // all skins equally well lit
     if (h.clay > .01f) {   // chalky pigment, no gloss, light that creeps around
         V pigment = at(.035f, .033f, .030f) + mix(vec(bright, bright, bright), s.albedo, bc(1.12f)) * bc(.95f);
         pigment = vec(hi(pigment.x, .02f), hi(pigment.y, .02f), hi(pigment.z, .02f));
@@ -497,6 +497,7 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
         weight *= .55f;
     }
     ao = clampf(1.f - (1.35f - .35f * h.natural) * ao, .45f, 1.f);
+    ao = sel(hit.material == bc((float)TEETH), hi(ao, .85f), ao);   // a smile is white in any light
     float w = q.light_warmth;
     V lit = at(1.14f + .06f * w, 1.07f, 1.0f - .08f * w) * (diffuse * shadow * .92f);
     V scatter = at(.26f, .06f, .025f) * (s.soft * step_smooth(-.35f, .25f, nl) * (1.f - step_smooth(.15f, .6f, nl)) * ao * (1 - .75f * h.clay));
