@@ -160,11 +160,15 @@ class EditingSettings(Section):
 class GeneratingSettings(Section):
     """Which model draws, and where it runs.
 
-    model: name of a bundled model.
+    model: name of a bundled or imported model.
+    blend: name of a second imported model of the same family, whose looks are mixed in by the style's strength.
+    blend_from: the first resolution of its looks, in pixels.
     device: auto takes the best that works; cpu and cuda are never left silently.
     """
 
     model: str = "toon"
+    blend: str = ""
+    blend_from: int = _number(32, 4, 1024)
     device: Device = "auto"
 
 
@@ -217,7 +221,7 @@ class PipelineSettings(Section):
     """
 
     pace: Pace = "auto"
-    stall_ms: int = _number(500, 50, 60_000)
+    stall_ms: int = _number(400, 50, 60_000)
     duration_s: float = _number(0.0, 0, 1e6)
 
 
