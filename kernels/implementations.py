@@ -1,7 +1,11 @@
 """How an operation's implementation is chosen.
 
-``impl="auto"`` takes the first implementation that can run the given tensors; the plain reference always can. An
+``impl="auto"`` takes the CUDA kernel where it can run the given tensors and the plain reference otherwise. An
 implementation that is asked for by name is never replaced silently: when it cannot run, the reason is raised.
+
+    reference   plain PyTorch, on whatever device the tensors are
+    cuda        the kernel in ``kernels/cuda``, on an NVIDIA GPU
+    emulated    the same source compiled for this computer's processor: slow, for tests (``kernels/emulation.py``)
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ def choose(
 
     operation: the operation's name, for messages.
     impl: "auto", "reference" or the name of a fast implementation.
-    fast: the fast implementations of this operation by name, best first.
+    fast: the fast implementations of this operation by name, best first; "emulated" is never taken by "auto".
     refusals: for each fast implementation why it cannot run now, or None when it can.
 
     Raises ImplementationUnavailable for a fast implementation that cannot run, ValueError for an unknown name.
@@ -36,12 +40,13 @@ def choose(
     if impl == "reference":
         return reference
     if impl == "auto":
-        return next((function for name, function in fast.items() if refusals.get(name) is None), reference)
+        able = (function for name, function in fast.items() if name != "emulated" and refusals.get(name) is None)
+        return next(able, reference)
     if impl in fast:
         reason = refusals.get(impl)
         if reason is None:
             return fast[impl]
-    elif impl == "cuda":
+    elif impl in ("cuda", "emulated"):
         reason = "this operation has no CUDA kernel"
     else:
         raise ValueError(f"unknown implementation {impl!r}; wanted one of auto, reference, cuda")
