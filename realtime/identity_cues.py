@@ -56,7 +56,7 @@ class Look:
     bare: float
 
 
-def look(face: Face, crop: Crop, network: npt.NDArray[np.floating]) -> Look:
+def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
     """The evidence of one frame; ``network`` is the encoder's answer for the crop [attributes]."""
     points = in_crop(face, crop)
     lab = to_lab(crop.pixels)
