@@ -31,6 +31,7 @@ from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
     from realtime.capture import Source
+    from realtime.faces_stages import GroupStages
     from realtime.outputs import Output
 
 __all__ = ["Pipeline", "Stages", "build_stages"]
@@ -57,7 +58,7 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        stages: Stages,
+        stages: Stages | GroupStages,
         outputs: Sequence[Output],
         clock: Clock,
         settings: PipelineSettings,

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from realtime.errors import UsageError
 from realtime.frames import Frame, Picture
 from realtime.settings import Settings
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
+    from engines.bundled import BundledModel
     from realtime.alignment import Aligner
     from realtime.compositing import Compositor
     from realtime.editing import Editor
     from realtime.encoding import Encoder
+    from realtime.faces_stages import GroupStages, Memory
     from realtime.generating import Generator
+    from realtime.photographic import PhotographicEditor, PhotographicEncoder, PhotographicGenerator
+    from realtime.photographic_alignment import PhotographicAligner
+    from realtime.photographic_compositing import PhotographicCompositor
     from realtime.smoothing import Smoother
     from realtime.tracking import Tracker
 
@@ -24,12 +31,12 @@ class Stages:
     """The stages of the work thread, in the frame's order."""
 
     tracker: Tracker
-    aligner: Aligner
-    encoder: Encoder
+    aligner: Aligner | PhotographicAligner
+    encoder: Encoder | PhotographicEncoder
     smoother: Smoother
-    editor: Editor
-    generator: Generator
-    compositor: Compositor
+    editor: Editor | PhotographicEditor
+    generator: Generator | PhotographicGenerator
+    compositor: Compositor | PhotographicCompositor
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
@@ -53,33 +60,83 @@ class Stages:
             return self.compositor.composite(frame, face, portrait)
 
 
-def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages, str]:
+def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | GroupStages, str]:
     """All stages as the settings want them for frames of ``size``, and what the model runs on, in one line.
 
     Raises UsageError, ModelError and EngineError.
     """
     from engines import bundled
+
+    if settings.generating.model not in bundled.MODELS:
+        if settings.encoding.avatar:
+            raise UsageError(
+                f"the avatar {settings.encoding.avatar!r} cannot be worn with {settings.generating.model!r}; "
+                f"wanted a bundled model: {', '.join(bundled.MODELS)}"
+            )
+        from realtime.photographic_stages import photographic_stages
+
+        return photographic_stages(settings, size)
+    from realtime.dressing import dressed
+
+    model = bundled.load(settings.generating.model, settings.generating.device)
+    model = dressed(model, settings.editing.attributes, settings.editing.strength)
+    make = _stages_of_several if settings.tracking.faces > 1 else _stages_of_one
+    return make(settings, size, model), model.describe()
+
+
+def remembering(settings: Settings, model: BundledModel) -> Memory:
+    """What is remembered of one person, still empty."""
     from engines.motion import EYES, MOUTH, POSE, columns
+    from realtime.encoding import Encoder
+    from realtime.faces_stages import Memory
+    from realtime.smoothing import Smoother
+
+    groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
+    smoother = Smoother(settings.smoothing, groups, settings.alignment.size_px)
+    return Memory(Encoder(model, settings.encoding, _worn(settings)), smoother)
+
+
+def _worn(settings: Settings) -> dict[str, float] | None:
+    """The attributes of the avatar to wear, if one is named. Raises UsageError when there is none of the name."""
+    if not settings.encoding.avatar:
+        return None
+    from realtime.avatars import AvatarStore, default_folder
+
+    return AvatarStore(default_folder()).load(settings.encoding.avatar).attributes()
+
+
+def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledModel) -> Stages:
     from realtime.alignment import Aligner
     from realtime.compositing import Compositor
-    from realtime.dressing import dressed
     from realtime.editing import Editor
-    from realtime.encoding import Encoder
     from realtime.generating import Generator
-    from realtime.smoothing import Smoother
     from realtime.tracking import Tracker
 
-    editing = settings.editing
-    model = bundled.load(settings.generating.model, settings.generating.device)
-    model = dressed(model, editing.attributes, editing.strength)
-    groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
-    stages = Stages(
+    memory = remembering(settings, model)
+    return Stages(
         tracker=Tracker(settings.tracking),
         aligner=Aligner(settings.alignment),
-        encoder=Encoder(model, settings.encoding),
-        smoother=Smoother(settings.smoothing, groups, settings.alignment.size_px),
-        editor=Editor(model.directions, editing.edits),
+        encoder=memory.encoder,
+        smoother=memory.smoother,
+        editor=Editor(model.directions, settings.editing.edits),
         generator=Generator(model),
         compositor=Compositor(settings.compositing, size),
     )
-    return stages, model.describe()
+
+
+def _stages_of_several(settings: Settings, size: tuple[int, int], model: BundledModel) -> GroupStages:
+    from realtime.alignment import Aligner
+    from realtime.editing import Editor
+    from realtime.faces_compositing import GroupCompositor
+    from realtime.faces_stages import GroupStages
+    from realtime.faces_tracking import GroupTracker
+    from realtime.generating import Generator
+
+    return GroupStages(
+        tracker=GroupTracker(settings.tracking),
+        aligner=Aligner(settings.alignment),
+        remember=partial(remembering, settings, model),
+        editor=Editor(model.directions, settings.editing.edits),
+        generator=Generator(model),
+        compositor=GroupCompositor(settings.compositing, size),
+    )

@@ -30,6 +30,9 @@ STAGES = {
 WHO_NAMES_STAGES = {
     "realtime/pipeline.py",
     "realtime/stages.py",  # the stages of one face
+    "realtime/faces_stages.py",  # and of several
+    "realtime/faces_compositing.py",  # the compositor of several faces is one of one, and more
+    "realtime/photographic_stages.py",  # and of an imported model
     "realtime/session.py",  # opens source and outputs
     "realtime/doctor.py",  # tries everything
     "realtime/demo.py",  # its actor is drawn by the generator
