@@ -23,6 +23,8 @@ CompositingMode = Literal["overlay", "scene", "crop", "paste"]
 OnLost = Literal["hold", "card", "blur", "raw"]
 Pace = Literal["auto", "newest", "every"]
 Device = Literal["auto", "cpu", "cuda"]
+Rotation = Literal["0", "90", "180", "270"]
+Fit = Literal["keep", "letterbox", "crop"]
 
 
 def _number(default: float, low: float, high: float) -> Any:
@@ -46,7 +48,10 @@ class CaptureSettings(Section):
     """Where frames come from.
 
     width, height, fps: what a camera or screen is asked for, and the demo's own size; files keep theirs.
-    mirror: flip left and right at capture, as a mirror does.
+    rotate: degrees by which pictures are turned, clockwise: for a camera that lies on its side or hangs.
+    fit: bring every picture to width x height: letterbox (whole, with bars), crop (filled, cut at both sides alike);
+        keep takes what the source delivers.
+    mirror: flip left and right at capture, as a mirror does; after turning.
     reconnect_ms: how often a camera or stream that vanished is tried again.
     open_timeout_ms: how long a camera or stream may take to open, and a stream to deliver a packet.
     """
@@ -54,6 +59,8 @@ class CaptureSettings(Section):
     width: int = _number(1280, 16, 8192)
     height: int = _number(720, 16, 8192)
     fps: float = _number(30.0, 1, 240)
+    rotate: Rotation = "0"
+    fit: Fit = "keep"
     mirror: bool = False
     reconnect_ms: int = _number(500, 50, 60_000)
     open_timeout_ms: int = _number(10_000, 100, 120_000)
