@@ -32,6 +32,15 @@ def open_source(text: str, settings: CaptureSettings, clock: Clock) -> Source:
     Raises UsageError when it names nothing that can be a source, DeviceError when a camera or screen is missing or
     refuses, SourceError when a file or stream cannot be read.
     """
+    from realtime.sources.shaped import ShapedSource, inner_settings, wants_shaping
+
+    if wants_shaping(settings):
+        return ShapedSource(_open(text, inner_settings(settings), clock), settings)
+    return _open(text, settings, clock)
+
+
+def _open(text: str, settings: CaptureSettings, clock: Clock) -> Source:
+    """The source itself, before it is turned or brought to a size."""
     if text == "demo":
         from realtime.demo import open_demo
 

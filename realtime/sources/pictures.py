@@ -40,7 +40,8 @@ def fitted(pixels: Pixels, size: Size) -> Pixels:
         return pixels
     inner = within((width, height), size)
     if inner != (width, height):
-        pixels = np.asarray(cv2.resize(pixels, inner, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        flags = cv2.INTER_AREA if inner[0] < width else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, inner, interpolation=flags), dtype=np.uint8)
     return _padded(pixels, size)
 
 
