@@ -47,7 +47,11 @@ def run(
     background: Annotated[str | None, typer.Option(help="For scene: #rrggbb, green, blur or a picture.")] = None,
     on_lost: Annotated[str | None, typer.Option(help="Without a face: hold, card, blur; raw shows the camera.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Input beside output: shows the camera.")] = False,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="What the camera is asked for. \\[1280x720]")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="What the camera is asked for, and what comes out. \\[the camera's]")
+    ] = None,
+    fit: Annotated[str | None, typer.Option(help="Another shape into that size: letterbox or crop. \\[letterbox]")] = None,
+    rotate: Annotated[str | None, typer.Option(metavar="DEGREES", help="Turn clockwise: 90, 180 or 270.")] = None,
     fps: Annotated[float | None, typer.Option(help="For camera and virtual camera. \\[the camera's]")] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
@@ -82,11 +86,12 @@ def run(
             "compositing.compare": compare or None,
             "capture.fps": fps,
             "output.fps": fps,
+            "capture.rotate": rotate,
             "capture.mirror": mirror or None,
             "generating.device": device,
             "pipeline.duration_s": duration,
             "pipeline.pace": "newest" if realtime else None,
-            **_size(size),
+            **_size(size, fit),
         }
         settings = configuration.load(flags, _environment(), config)
         session.run(session.Request(source, output or ["virtual"], settings, stats, contact_sheet), console)
@@ -119,13 +124,13 @@ def doctor() -> None:
             raise typer.Exit(1)
 
 
-def _size(text: str | None) -> dict[str, int]:
+def _size(text: str | None, fit: str | None) -> dict[str, Any]:
     if text is None:
-        return {}
+        return {"capture.fit": fit}
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if found is None:
         raise UsageError(f"--size is {text!r}; wanted WIDTHxHEIGHT in pixels, for example 1280x720")
-    return {"capture.width": int(found[1]), "capture.height": int(found[2])}
+    return {"capture.width": int(found[1]), "capture.height": int(found[2]), "capture.fit": fit or "letterbox"}
 
 
 def _environment() -> dict[str, str]:
