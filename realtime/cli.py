@@ -48,9 +48,9 @@ def run(
     on_lost: Annotated[str | None, typer.Option(help="Without a face: hold, card, blur; raw shows the camera.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Input beside output: shows the camera.")] = False,
     size: Annotated[
-        str | None, typer.Option(metavar="WxH", help="What the camera is asked for, and what comes out. \\[the camera's]")
+        str | None, typer.Option(metavar="WxH", help="Asked of the camera, and what comes out. \\[the camera's]")
     ] = None,
-    fit: Annotated[str | None, typer.Option(help="Another shape into that size: letterbox or crop. \\[letterbox]")] = None,
+    fit: Annotated[str | None, typer.Option(help="Other shapes into it: letterbox or crop. \\[letterbox]")] = None,
     rotate: Annotated[str | None, typer.Option(metavar="DEGREES", help="Turn clockwise: 90, 180 or 270.")] = None,
     fps: Annotated[float | None, typer.Option(help="For camera and virtual camera. \\[the camera's]")] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right.")] = False,
@@ -64,6 +64,7 @@ def run(
         Path | None, typer.Option(metavar="FILE.png", help="Write frames beside their pictures: shows the camera.")
     ] = None,
     config: Config = None,
+    list_cameras: Annotated[bool, typer.Option("--list-cameras", help="Show the cameras and their modes.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     """A webcam goes in, an avatar comes out of a virtual camera."""
@@ -71,6 +72,12 @@ def run(
         return
     if version:
         typer.echo(f"avatar-live {__version__}")
+        return
+    if list_cameras:
+        from realtime.doctor import print_cameras
+
+        with guarded():
+            print_cameras(Console())
         return
     with guarded():
         from realtime import session
