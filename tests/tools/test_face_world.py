@@ -153,3 +153,43 @@ def test_a_performance_moves_but_leaves_the_person(face_world, sampling) -> None
 def test_an_unknown_change_is_told(sampling) -> None:
     with pytest.raises(ValueError, match="no parameter 'wings'"):
         sampling.plain(wings=1.0)
+
+
+@pytest.mark.parametrize("domain", ["clay", "comic", "natural"])
+def test_domains_blend_into_toon(face_world, sampling, plain_picture: np.ndarray, domain: str) -> None:
+    rows = np.stack([sampling.plain(**{f"domain_{domain}": amount}) for amount in (0.0, 0.1, 1.0)])
+    none, little, full = face_world.draw(rows, 64).astype(int)
+    np.testing.assert_array_equal(none, plain_picture)
+    assert 0 < np.abs(little - none).mean() < 0.6 * np.abs(full - none).mean()
+
+
+@pytest.mark.parametrize("domain", ["toon", "clay", "comic", "natural"])
+def test_points_sit_on_the_eyes_in_every_domain(face_world, sampling, domain: str) -> None:
+    green = {"iris_r": 0.01, "iris_g": 0.9, "iris_b": 0.01}
+    for motion in ({}, {"gaze_x": 0.6}, {"yaw": 0.4, "roll": 0.2}):
+        style = {} if domain == "toon" else {f"domain_{domain}": 1.0}
+        row = sampling.plain(**green, **style, **motion)
+        red, greenness, blue, alpha = np.moveaxis(face_world.draw(row, 128)[0].astype(int), -1, 0)
+        y, x = np.nonzero((alpha == 255) & (greenness > red + 60) & (greenness > blue + 60))
+        sides = (x < x.mean(), x >= x.mean())
+        seen = np.array([[(part[side] + 0.5).mean() / 64 - 1 for part in (x, y)] for side in sides])
+        points = face_world.points(row)[0][0, [5, 22], :2] * (1, -1)
+        np.testing.assert_allclose(seen, points, atol=0.045)
+
+
+def test_domains_are_drawn_by_their_shares(sampling, face_world) -> None:
+    people = np.stack([sampling.person(np.random.default_rng(seed)) for seed in range(600)])
+    amounts = {name: people[:, face_world.index(f"domain_{name}")] for name in ("natural", "comic", "clay")}
+    for name, amount in amounts.items():
+        assert abs((amount > 0).mean() - sampling.DOMAINS[name]) < 0.06
+    styled = sum(amounts.values())
+    assert styled.max() == 1 and 0.06 < (styled[styled > 0] < 1).mean() < 0.2
+
+
+def test_a_domain_can_be_asked_for(sampling, face_world) -> None:
+    toon, clay = (sampling.person(np.random.default_rng(3), domain) for domain in ("toon", "clay"))
+    column = face_world.index("domain_clay")
+    assert (toon[column], clay[column]) == (0, 1)
+    np.testing.assert_array_equal(np.delete(toon, column), np.delete(clay, column))
+    with pytest.raises(ValueError, match="no domain 'oil'; known are toon, natural, comic, clay"):
+        sampling.person(np.random.default_rng(3), "oil")

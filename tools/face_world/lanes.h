@@ -1,15 +1,16 @@
 // Arithmetic on a bundle of rays: 16 lanes on a CPU (GCC vector extensions), one on a GPU thread. The world is written
-// once on top of it; nothing here knows what a face is. The GPU branch is a beginning: nvcc does not take it yet. The elementary functions are polynomials (Cephes-type minimax
-// coefficients), so that every build draws the same picture to rounding.
+// once on top of it; nothing here knows what a face is. The elementary functions are polynomials (Cephes-type minimax
+// coefficients), so that every build draws the same picture to rounding. nvcc compiles the GPU branch; only the CPU build is run.
 #pragma once
 #ifdef __CUDACC__
 #define FW __device__ static inline
 #define FW_CALL __device__ static __noinline__
+#define FW_BOTH __host__ __device__ static inline
 typedef float F;
 typedef int I;
 typedef bool M;
 #define LANES 1
-FW bool any(M m) { return m; }
+FW bool any_of(M m) { return m; }
 FW F root(F x) { return sqrtf(x); }
 FW I to_int(F x) { return (int)x; }
 FW F to_float(I x) { return (float)x; }
@@ -19,16 +20,17 @@ FW F pow2i(I n) { return __int_as_float((n + 127) << 23); }
 #include <cstring>
 #define FW static inline __attribute__((always_inline))
 #define FW_CALL static __attribute__((noinline))
+#define FW_BOTH FW
 #define LANES 16
 typedef float F __attribute__((vector_size(64)));
 typedef int I __attribute__((vector_size(64)));
 typedef int M __attribute__((vector_size(64)));
 #ifdef __AVX512F__
 #include <immintrin.h>
-FW bool any(M m) { return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0; }
+FW bool any_of(M m) { return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0; }
 FW F root(F x) { return (F)_mm512_sqrt_ps((__m512)x); }
 #else
-FW bool any(M m) { int r = 0; for (int i = 0; i < LANES; i++) r |= m[i]; return r != 0; }
+FW bool any_of(M m) { int r = 0; for (int i = 0; i < LANES; i++) r |= m[i]; return r != 0; }
 FW F root(F x) { F r; for (int i = 0; i < LANES; i++) r[i] = sqrtf(x[i]); return r; }
 #endif
 FW I to_int(F x) { return __builtin_convertvector(x, I); }
@@ -39,13 +41,15 @@ FW F bc(float s) { F r = {}; return r + s; }
 FW F sel(M m, F a, F b) { return m ? a : b; }
 FW F lo(F a, F b) { return a < b ? a : b; }
 FW F hi(F a, F b) { return a > b ? a : b; }
+#ifndef __CUDACC__
 FW F lo(F a, float b) { return lo(a, bc(b)); }
 FW F hi(F a, float b) { return hi(a, bc(b)); }
+#endif
 FW F absf(F a) { return hi(a, -a); }
 FW F clampf(F x, float a, float b) { return lo(hi(x, a), b); }
 FW F mix(F a, F b, F t) { return a + (b - a) * t; }
-FW float mixu(float a, float b, float t) { return a + (b - a) * t; }
-FW float clampu(float x, float a, float b) { return x < a ? a : (x > b ? b : x); }
+FW_BOTH float mixu(float a, float b, float t) { return a + (b - a) * t; }
+FW_BOTH float clampu(float x, float a, float b) { return x < a ? a : (x > b ? b : x); }
 FW F step_smooth(float a, float b, F x) { F t = clampf((x - a) * (1.f / (b - a)), 0.f, 1.f); return t * t * (3.f - 2.f * t); }
 FW F floor_(F x) { F t = to_float(to_int(x)); return sel(t > x, t - 1.f, t); }
 FW F exp_(F x) {  // relative error below 1e-6 for -60..60

@@ -213,7 +213,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     d = smooth_min(d, ellipsoid(shift(s, .088f * nw, ny - .025f, .845f), .055f * nw, .048f, .06f), .05f);
     d = smooth_max(d, -(ellipsoid(shift(s, .048f * nw, ny - .075f, .885f), .026f * nw * nostril, .020f * nostril, .04f)), .03f);
     // ears
-    if (any(s.x - .55f < hit.distance)) {
+    if (any_of(s.x - .55f < hit.distance)) {
         V e = shift(s, .80f, -.05f, -.06f);
         V r = vec((e.x * .90f + e.z * .43f) * (1 / q.ear_size), e.y * (1 / q.ear_size), (e.z * .90f - e.x * .43f) * (1 / q.ear_size));
         F ear = ellipsoid(r, .060f, .195f, .135f);
@@ -236,7 +236,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     M front = p.z > .25f;
     Mouth m = mouth(p.x, h);
     F skin_material = bc((float)SKIN);
-    if (any(front)) {
+    if (any_of(front)) {
         F muzzle = exp_(((p.x * p.x) * 9.f + (p.y - h.mouth_y) * (p.y - h.mouth_y) * 12.f) * -1.f) * (.045f - .03f * q.mouth_wide * .5f);
         F bump = (.050f + .02f * hi(bc(-q.mouth_wide), 0.f)) * lip_bump(p.y, m);
         F philtrum = .012f * exp_(p.x * p.x * -900.f) * step_smooth(h.mouth_y + .03f, h.mouth_y + .08f, p.y) * step_smooth(ny - .03f, ny - .10f, p.y);
@@ -262,7 +262,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         }
     }
     // eyelids
-    if (any(eye_length - .35f < hit.distance)) {
+    if (any_of(eye_length - .35f < hit.distance)) {
         F u = e.x * (1 / h.eye_radius), tilt = q.eye_tilt * u, v = e.y * (1 / h.eye_radius) - tilt;
         Lids l = lids(u, open, squint, h);
         F shell = absf(eye_length - (h.eye_radius + .016f)) - .017f;
@@ -281,25 +281,27 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         include(hit, d, SKIN);
         hit.material = skin_material;
     }
-    if (any((p.y > h.eye_y) & (p.z > .3f))) {
+    if (any_of((p.y > h.eye_y) & (p.z > .3f))) {
         F raise = sel(right, bc(q.brow_r), bc(q.brow_l));
         include(hit, sel(p.z > .25f, brow_field(s, bones, raise, h), bc(1e9f)), BROW);
     }
-    if (h.gap_upper + h.gap_lower > .004f && any(front)) {
+    if (h.gap_upper + h.gap_lower > .004f && any_of(front)) {
         F arch = .70f - .95f * p.x * p.x;
         F teeth = hi(hi(absf(p.y - h.mouth_y + .006f) - .062f - .016f * q.jaw_open, absf(p.z - arch + .03f) - .065f), hi(s.x - .25f, bones + .010f));
+        F beyond = hi(hi(p.y - m.upper, m.lower - p.y) - .012f, absf(m.u) * h.mouth_half - h.mouth_half);   // behind the lips
+        teeth = hi(teeth, beyond);
         float lower_line = h.mouth_y - .03f * q.jaw_open - h.gap_lower;
-        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(s.x - .22f, bones + .03f));
+        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(hi(s.x - .22f, bones + .03f), beyond));
         include(hit, lo(teeth, lower_teeth), TEETH);
         include(hit, ellipsoid(shift(p, 0, lower_line + .025f + .03f * q.tongue, .54f + .24f * q.tongue), .16f, .055f, .22f), TONGUE);
     }
     // hair, beard, glasses, clothes: only where they can be nearest
     if (h.hair_amount > .01f) {
         F bound = length(shift(p, 0, .1f, -.2f)) - 1.55f;
-        if (any(bound < hit.distance)) include(hit, hair_field(p, s, h, fine), HAIR);
+        if (any_of(bound < hit.distance)) include(hit, hair_field(p, s, h, fine), HAIR);
     }
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
-    if (chin_hair > .02f && any((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
+    if (chin_hair > .02f && any_of((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
         F fluff = fine ? .009f * gyroid(p, FLUFF) + .006f * gyroid(p, FINE_FLUFF) : bc(0.f);
         F jaw_line = h.mouth_y + .02f + .40f * step_smooth(.30f, .74f, s.x);
         F region = hi(p.y - jaw_line, -(p.z + .12f));
@@ -314,7 +316,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         if (q.goatee > .02f) d_beard = lo(d_beard, small);
         include(hit, d_beard, BEARD);
     }
-    if (q.moustache > .02f && any(front)) {
+    if (q.moustache > .02f && any_of(front)) {
         F top = m.top;
         F t = clampf(s.x * (1.f / (h.mouth_half * 1.02f)), 0.f, 1.f);
         F line = mix(bc(.5f * (h.mouth_y + ny) - .035f), h.mouth_y - .01f + .05f * (q.corner_l + q.corner_r) * t, t * t) + .25f * (top - h.mouth_y) * (1.f - t);
@@ -339,8 +341,8 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         include(hit, rim, GLASS);
     }
     F torso_bound = pt.y + .85f;
-    if (any(torso_bound < hit.distance)) include(hit, torso_field(pt, st, h), CLOTH);
-    if (fine && h.clay > .01f && any(hit.distance < .08f)) {
+    if (any_of(torso_bound < hit.distance)) include(hit, torso_field(pt, st, h), CLOTH);
+    if (fine && h.clay > .01f && any_of(hit.distance < .08f)) {
         M smooth = (hit.material == bc((float)EYE)) | (hit.material == bc((float)GLASS)) | (hit.material == bc((float)TEETH));
         hit.distance = hit.distance + sel(smooth, bc(0.f), h.clay * clay_relief(p));
     }
@@ -428,7 +430,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     r.gloss = mix(r.gloss, bc(.22f + .25f * q.make_up), lips);
 #define ON(kind) (hit.material == bc((float)kind))
 #define SURFACE(kind, colour_, gloss_, shine_, soft_) \
-    if (any(ON(kind))) { M on = ON(kind); r.albedo = sel(on, colour_, r.albedo); r.gloss = sel(on, bc(gloss_), r.gloss); \
+    if (any_of(ON(kind))) { M on = ON(kind); r.albedo = sel(on, colour_, r.albedo); r.gloss = sel(on, bc(gloss_), r.gloss); \
         r.shine = sel(on, bc(shine_), r.shine); r.soft = sel(on, bc(soft_), r.soft); }
     SURFACE(EYE, eye_colour(vec((p.x - sel(right, bc(h.eye_x), bc(-h.eye_x))) * h.squash, e.y, e.z), open, h), 0.f, 100.f, 0.f)
     SURFACE(LASH, at(.03f, .022f, .02f), .05f, 20.f, 0.f)
@@ -437,7 +439,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     F gaps = 1.f - .22f * exp_(-absf(sin_(p.x * 34.f)) * 9.f);
     SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
     SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
-    if (any(ON(HAIR))) {
+    if (any_of(ON(HAIR))) {
         F strand = .5f + .5f * (h.curl > .01f ? gyroid(p, FINE_CURLS) : sin_(strands(p, h.curtain > .5f).fine));
         V tint = hair * mix(bc(.78f - .06f * h.natural), bc(1.16f + .06f * h.natural), strand);
         if (h.natural > .01f && h.curl < .01f) {
@@ -497,12 +499,15 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
         weight *= .55f;
     }
     ao = clampf(1.f - (1.35f - .35f * h.natural) * ao, .45f, 1.f);
-    ao = sel(hit.material == bc((float)TEETH), hi(ao, .85f), ao);   // a smile is white in any light
+    M tooth = hit.material == bc((float)TEETH);   // a smile is white in any light
+    ao = sel(tooth, hi(ao, .90f), ao);
+    shadow = sel(tooth, hi(shadow, .80f), shadow);
     float w = q.light_warmth;
     V lit = at(1.14f + .06f * w, 1.07f, 1.0f - .08f * w) * (diffuse * shadow * .92f);
     V scatter = at(.26f, .06f, .025f) * (s.soft * step_smooth(-.35f, .25f, nl) * (1.f - step_smooth(.15f, .6f, nl)) * ao * (1 - .75f * h.clay));
     V sky = at(.46f, .48f, .54f) * ((.58f + .42f * n.y) * .66f * ao);
     V filled = at(.50f, .47f, .48f) * (clampf(dot(n, fill), 0.f, 1.f) * .42f * ao);
+    filled = filled + at(.30f, .30f, .30f) * sel(tooth, bc(1.f), bc(0.f));
     V view = ray * bc(-1.f);
     F facing = 1.f - clampf(dot(n, view), 0.f, 1.f);
     V edge = at(.80f, .86f, 1.f) * (facing * facing * facing * clampf(dot(n, rim) * .6f + .5f, 0.f, 1.f) * .50f * ao);
@@ -513,7 +518,7 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
     F highlight = s.gloss * exp_(s.shine * (-x - .5f * x * x)) * shadow;
     c = c + at(1.f, .98f, .95f) * highlight;
     if (h.comic > .01f) c = mix(c, cel(s, nl * shadow, highlight, hit, unrotate(h.head, p), h), bc(h.comic));
-    if (any(eye)) {   // two catch-lights, fixed to the camera, so that eyes live in any light
+    if (any_of(eye)) {   // two catch-lights, fixed to the camera, so that eyes live in any light
         F g1 = 1.f - clampf(dot(n, to_light(.30f, .42f, .85f)), 0.f, 1.f), g2 = 1.f - clampf(dot(n, to_light(-.34f, -.30f, .85f)), 0.f, 1.f);
         F glint = (exp_(g1 * -160.f) * 1.0f + exp_(g2 * -110.f) * .22f) * (1 - h.comic - .9f * h.clay) + h.comic * step_smooth(.016f, .010f, g1);
         V pe = unrotate(h.head, p);
@@ -540,12 +545,12 @@ FW Sample trace(F sx, F sy, const Head& h) {
     for (int i = 0; i < 72; i++) {
         hit = world(from + ray * t, h, true);
         going = going & (hit.distance > t * .0004f) & (t < 7.2f);
-        if (!any(going)) break;
+        if (!any_of(going)) break;
         t = sel(going, t + hit.distance * .80f, t);
     }
     M found = t < 7.2f;
     Sample r = {at(0.f, 0.f, 0.f), sel(found, bc(1.f), bc(0.f)), bc(0.f), t, at(0.f, 0.f, 1.f)};
-    if (!any(found)) return r;
+    if (!any_of(found)) return r;
     V p = from + ray * t;
     r.normal = normal(p, h);
     F part;
