@@ -122,6 +122,26 @@ def align_face(picture: Pixels, quad: Points, size: int = 256, sample_size: int 
     return AlignedFace(square, quad, corners, padded)
 
 
+def live_crop(picture: Pixels, quad: Points, size: int = 256) -> Pixels:
+    """The square, uint8 [size, size, channels], of live pictures: nearly :func:`align_face`, in a fraction of its time.
+
+    A square much larger than ``size`` is averaged over whole blocks first, so that fine detail does not flicker; beyond
+    the picture its edge is reflected.
+    """
+    factor = max(1, math.floor(_square_px(quad) / size))
+    corners = quad
+    if factor > 1:
+        pixels, corners = _crop(picture, quad)
+        height, width = (max(1, edge // factor) for edge in pixels.shape[:2])
+        part = pixels[: height * factor, : width * factor]
+        picture = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        corners = (corners + 0.5) / factor - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    transform = crop_transform(corners, size)
+    square = cv2.warpAffine(picture, transform, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(square, np.uint8)
+
+
 def _square_px(quad: Points) -> float:
     """The edge of the square."""
     return math.hypot(*(quad[3] - quad[0]))

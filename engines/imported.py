@@ -1,6 +1,6 @@
 """Imported models ready to run on the CPU, without torch.
 
-    model = load_imported(folder)
+    model = load_imported(folder, look=Look(toon_folder, from_px=32, amount=0.7))
     wplus = model.encode(crop)             # float32 [rows, w_dim]
     picture = model.draw(wplus)            # uint8 BGR [S, S, 3]
 
@@ -10,12 +10,14 @@ start from the last frame's code, so that the iterations are spread over frames 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from engines.blending import blend_generators
 from engines.checkpoints.installed import load_model, read_manifest, verify_model
 from engines.checkpoints.networks import ENCODER, GENERATOR, Network
 from engines.encoders_config import INPUT_PX
@@ -75,18 +77,33 @@ class ImportedModel:
         return f"{self.name}, {self.resolution} px: {self.synthesis.describe()}"
 
 
-def load_imported(folder: Path, *, precision: str = "auto") -> ImportedModel:
-    """Check an imported model's files, build its graphs and compile them.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A second generator of the same family whose fine layers are mixed in while a model is loaded.
 
+    folder: its imported model. from_px: the first resolution that is mixed. amount: 0 (none of it) to 1; see
+    ``engines.blending.blend_generators``.
+    """
+
+    folder: Path
+    from_px: int = 32
+    amount: float = 1.0
+
+
+@functools.lru_cache(maxsize=2)
+def load_imported(folder: Path, *, look: Look | None = None, precision: str = "auto") -> ImportedModel:
+    """Check an imported model's files, build its graphs and compile them; once, for all who ask.
+
+    look: the looks of another generator.
     precision: see ``engines.openvino_engine.OpenVinoEngine``.
 
     Raises CheckpointError for a missing or damaged model, EngineError when it cannot be run.
     """
-    verify_model(folder)
-    name, networks = str(read_manifest(folder)["name"]), load_model(folder)
-    generator, encoder = networks.network(GENERATOR), networks.network(ENCODER)
-    if generator is None:
-        raise ModelError(f"the model {name!r} has no generator; import it again")
+    name, generator, encoder = _networks(folder)
+    if look is not None and look.amount > 0:
+        other, looks, _ = _networks(look.folder)
+        generator = blend_generators(generator, looks, look.from_px, look.amount)
+        name = f"{name} with the looks of {other} from {look.from_px} px, amount {look.amount:g}"
     refines = encoder is not None and encoder.tensors["stem.weight"].shape[1] == 6
     outputs = ["pixels", "seen"] if refines else ["pixels"]
     graph = generator_graph(generator.tensors, generator.settings["clamp"], outputs)
@@ -103,6 +120,16 @@ def load_imported(folder: Path, *, precision: str = "auto") -> ImportedModel:
         synthesis=OpenVinoEngine(graph, precision=precision),
         encoder=None if encoder is None else _encoder_engine(encoder, centre, precision),
     )
+
+
+def _networks(folder: Path) -> tuple[str, Network, Network | None]:
+    """Name, generator and encoder of an imported model, its files checked."""
+    verify_model(folder)
+    name, networks = str(read_manifest(folder)["name"]), load_model(folder)
+    generator = networks.network(GENERATOR)
+    if generator is None:
+        raise ModelError(f"the model {name!r} has no generator; import it again")
+    return name, generator, networks.network(ENCODER)
 
 
 def _encoder_engine(encoder: Network, centre: Floats, precision: str) -> OpenVinoEngine:

@@ -18,7 +18,8 @@ from typing import Any
 from engines.checkpoints.importing import MANIFEST, check_name
 from engines.checkpoints.installed import list_models
 from engines.errors import ModelError
-from engines.registry import Entry, ModelStore, default_folder, read_registry
+from engines.places import default_folder
+from engines.registry import Entry, ModelStore, read_registry
 
 DOWNLOADS, DIRECTIONS, REGISTRY = "downloads", "directions", "registry.toml"
 

@@ -24,15 +24,16 @@ from typing import Any
 
 from engines.download import DownloadError, Progress, Wanted, fetch
 from engines.errors import ModelError
+from engines.places import default_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+__all__ = ["Entry", "ModelStore", "Pulled", "RegistryError", "default_folder", "read_registry"]
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 RECORD, PINS = "download.json", "pins.json"
-FOLDER_VARIABLE = "AVATAR_LIVE_MODELS"
 
 
 class RegistryError(ModelError):
@@ -120,19 +121,6 @@ def _entry(name: str, values: Any, origin: str) -> Entry:
         if key in values and not sound(values[key]):
             raise RegistryError(f"{origin}: {name}.{key} is {str(values[key])[:80]!r}, which is not sound")
     return Entry(name, **{**values, "urls": tuple(values.get("urls", ()))})
-
-
-def default_folder() -> Path:
-    """Where models lie: $AVATAR_LIVE_MODELS, or the system's folder for a program's data."""
-    if given := os.environ.get(FOLDER_VARIABLE):
-        return Path(given)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "avatar-live" / "models"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ def run(
         str | None, typer.Option(metavar="NAME[+NAME]", help="The look: see [b]avatar-live styles[/].")
     ] = None,
     strength: Annotated[float | None, typer.Option(help="How much of the style, 0 to 1. \\[1]")] = None,
+    model: Annotated[str | None, typer.Option(help="A bundled or imported model: see [b]models list[/].")] = None,
+    blend: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Looks of a second imported model, by the style's strength.")
+    ] = None,
+    blend_from: Annotated[int | None, typer.Option(metavar="PX", help="First resolution of its looks. \\[32]")] = None,
     faces: Annotated[int | None, typer.Option(help="How many people get an avatar each, 1 to 4. \\[1]")] = None,
     source: Annotated[str, typer.Option(help="Camera number or name, video file, address, screen, or demo.")] = "0",
     output: Annotated[
@@ -83,7 +88,10 @@ def run(
         from realtime import session
 
         flags: dict[str, Any] = {
-            "editing.style": style,
+            "editing.style": style or model,  # every model is a style by its own name
+            "generating.model": model,
+            "generating.blend": blend,
+            "generating.blend_from": blend_from,
             "editing.strength": strength,
             "tracking.faces": faces,
             "editing.edits": dict(configuration.edit(text) for text in edit) if edit else None,

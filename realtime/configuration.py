@@ -169,9 +169,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def styles(document: Mapping[str, Any] | None = None, origin: str = "") -> dict[str, Style]:
-    """The bundled styles and those of the user's ``document``, by name; the user's win."""
+    """The imported models, the bundled styles and those of the user's ``document``, by name; the user's win."""
+    from realtime.imported_styles import imported_styles
+
     found = _styles(_bundled(), "styles.toml")
-    return {**found, **_styles(document or {}, origin)}
+    return {**_styles(imported_styles(), "imported models"), **found, **_styles(document or {}, origin)}
 
 
 def edits() -> dict[str, str]:

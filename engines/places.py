@@ -1,0 +1,22 @@
+"""Where a user's models lie on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+FOLDER_VARIABLE = "AVATAR_LIVE_MODELS"
+
+
+def default_folder() -> Path:
+    """Where models lie: $AVATAR_LIVE_MODELS, or the system's folder for a program's data."""
+    if given := os.environ.get(FOLDER_VARIABLE):
+        return Path(given)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "avatar-live" / "models"

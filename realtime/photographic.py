@@ -1,0 +1,130 @@
+"""The stages between crop and portrait for imported models: encoding, editing, generating.
+
+    Crop --encoder--> W+ --(smoothing)--> W+ --edits--> W+ --generator--> Portrait
+
+Everything that a face does is in W+ here; there is no motion code. Published directions are added as their own programs
+do (``engines.installed_directions``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from engines.encoders_config import INPUT_PX
+from engines.errors import EngineError, ModelError
+from engines.imported import ImportedModel, Look, load_imported
+from engines.installed_directions import find_edit
+from engines.models_folder import models_folder
+from realtime.frames import Crop, Face, Floats, Latent, Portrait
+from realtime.settings import GeneratingSettings, SmoothingSettings
+from realtime.strengths import Strength, at
+
+FIRST_STEPS = 3  # refinements of ReStyle on a face's first frame; every later frame makes one more
+# One-Euro filters of W+ where it carries the expression: quick from the start, unlike those of a bundled model's W+,
+# which only tells who it is. Values of W+ are spread by about 1.
+FILTERS = {
+    "coarse_min_cutoff_hz": 1.5, "coarse_beta": 2.0,
+    "middle_min_cutoff_hz": 2.5, "middle_beta": 3.0,
+    "fine_min_cutoff_hz": 1.0, "fine_beta": 0.5,
+}  # fmt: skip
+
+
+def load(settings: GeneratingSettings, amount: float) -> ImportedModel:
+    """The imported model that the settings name, with the looks of another if they name one.
+
+    amount: how much of those looks, 0 to 1.
+
+    Raises ModelError for an unknown model, one that is damaged or has no encoder; EngineError for ``device = cuda``.
+    """
+    if settings.device == "cuda":
+        raise EngineError("imported models have no CUDA path yet; wanted --device auto or --device cpu")
+    folder = models_folder()
+    path = folder.model(settings.model)
+    look = Look(folder.model(settings.blend), settings.blend_from, amount) if settings.blend else None
+    model = load_imported(path, look=look)
+    if model.encoder is None:
+        encoders = [row["name"] for row in folder.models() if any(f["role"] == "encoder" for f in row["files"])]
+        raise ModelError(
+            f"the model {settings.model!r} has no encoder, so it cannot see you; wear its looks on one of its family "
+            f"that has one: --model {encoders[0] if encoders else 'ENCODER_MODEL'} --blend {settings.model}"
+        )
+    return model
+
+
+def smoothing(settings: SmoothingSettings) -> SmoothingSettings:
+    """The settings with the filters of W+ that imported models want, wherever the user did not set others."""
+    usual = {entry.name: entry.default for entry in fields(SmoothingSettings)}
+    changed: dict[str, Any] = {name: hz for name, hz in FILTERS.items() if getattr(settings, name) == usual[name]}
+    return replace(settings, **changed)
+
+
+class PhotographicEncoder:
+    """Codes faces with an imported encoder.
+
+    An encoder of ReStyle starts from the last frame's code, so that its iterations are spread over frames (Alaluf et
+    al. 2021); a new face starts from the mean one with a few at once.
+    """
+
+    def __init__(self, model: ImportedModel) -> None:
+        self._model = model
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the face."""
+        self._last: Floats | None = None
+
+    def encode(self, face: Face, crop: Crop) -> Latent:
+        """The code of one frame."""
+        if face.fresh:
+            self.reset()
+        for _ in range(FIRST_STEPS if self._last is None and self._model.refines else 1):
+            self._last = self._model.encode(crop.pixels, self._last)
+        assert self._last is not None  # set by the line before
+        empty = np.zeros(0, np.float32)
+        return Latent(face.frame_id, face.captured_ns, self._last, empty, crop.transform, face.fresh)
+
+
+class PhotographicEditor:
+    """Applies published directions to W+.
+
+    folder: of installed directions. Raises ModelError for names that mean nothing and directions of other generators.
+    """
+
+    def __init__(self, model: ImportedModel, edits: Mapping[str, Strength], folder: Path) -> None:
+        self._edits = [(find_edit(folder, name, model.centre), strength) for name, strength in edits.items()]
+
+    def edit(self, latent: Latent) -> Latent:
+        """The edited code."""
+        wplus = latent.wplus
+        for edit, strength in self._edits:
+            if now := at(strength, latent.captured_ns):
+                wplus = edit(wplus, now)
+        return replace(latent, wplus=wplus)
+
+
+class PhotographicGenerator:
+    """Draws codes with an imported generator. The portrait is the whole square, opaque."""
+
+    def __init__(self, model: ImportedModel) -> None:
+        self._model = model
+
+    def generate(self, latent: Latent) -> Portrait:
+        """The portrait, averaged down while it has twice as many pixels as its place in the frame."""
+        pixels = self._model.draw(latent.wplus)
+        size = pixels.shape[0]
+        step = math.hypot(latent.transform[0, 0], latent.transform[1, 0]) * INPUT_PX / size  # frame px per portrait px
+        while step <= 0.5 and size > INPUT_PX // 4:
+            size, step = size // 2, step * 2
+        if size != pixels.shape[0]:
+            pixels = np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+        scale = INPUT_PX / size
+        transform = latent.transform @ np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5], [0, 0, 1]])
+        opaque = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA), np.uint8)
+        return Portrait(latent.frame_id, latent.captured_ns, opaque, transform)
