@@ -26,6 +26,7 @@ from realtime.settings import OutputSettings
 
 if TYPE_CHECKING:
     from engines.bundled import BundledModel
+    from realtime.cameras import Camera, Mode
 
 SECONDS = 20  # how long a foreign tool may take to answer
 DRAWINGS = 9  # portraits that are drawn to time a runtime
@@ -53,12 +54,16 @@ def examine(console: Console) -> bool:
     for title, look in EXAMINATIONS.items():
         console.print(Text(title, style="bold"))
         for finding in _looked(look):
-            mark, style = MARKS[finding.state]
-            console.print(Text.assemble("  ", (mark, style), "  ", finding.text), soft_wrap=True)
-            if finding.advice:
-                console.print(Text(f"        {finding.advice}", style="dim"), soft_wrap=True)
+            _print(console, finding, "  ")
             sound = sound and finding.state != "broken"
     return sound
+
+
+def _print(console: Console, finding: Finding, indent: str) -> None:
+    mark, style = MARKS[finding.state]
+    console.print(Text.assemble(indent, (mark, style), "  ", finding.text), soft_wrap=True)
+    if finding.advice:
+        console.print(Text(f"{indent}      {finding.advice}", style="dim"), soft_wrap=True)
 
 
 def _looked(look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
@@ -86,12 +91,49 @@ def _cameras() -> Iterable[Finding]:
 
     cameras = [camera for camera in list_cameras() if not camera.virtual]
     for camera in cameras:
-        best = max(camera.modes, key=lambda mode: (mode.width * mode.height, mode.fps), default=None)
-        modes = f", up to {best.width}x{best.height}" if best else ""
-        state: State = "broken" if camera.problem else "good"
-        yield Finding(state, f"{camera.label()}{modes}: --source {camera.index}", camera.problem or "")
+        yield _camera(camera)
     if not cameras:
-        yield Finding("missing", "no camera", "plug one in, or try: avatar-live --source demo")
+        yield Finding("missing", "no camera", _no_camera())
+
+
+def _camera(camera: Camera) -> Finding:
+    """One camera: how to name it, its sizes with their greatest rate, and its trouble."""
+    state: State = "broken" if camera.problem else "good"
+    modes = f": {sizes(camera.modes)}" if camera.modes else ""
+    fed = ", fed by a program" if camera.virtual else ""
+    return Finding(state, f"--source {camera.index}  {camera.label()}{fed}{modes}", camera.problem or "")
+
+
+def sizes(modes: Iterable[Mode]) -> str:
+    """Modes by size, the largest first, each with its most frames a second and its formats."""
+    rates: dict[tuple[int, int], float] = {}
+    formats: dict[tuple[int, int], list[str]] = {}
+    for mode in modes:
+        size = (mode.width, mode.height)
+        rates[size] = max(rates.get(size, 0.0), mode.fps)
+        formats.setdefault(size, [])
+        if mode.fourcc not in formats[size]:
+            formats[size].append(mode.fourcc)
+    ordered = sorted(rates, key=lambda size: -size[0] * size[1])
+    return ", ".join(f"{w}x{h}@{rates[w, h]:.4g} {'/'.join(formats[w, h])}" for w, h in ordered)
+
+
+def _no_camera() -> str:
+    if platform.system() == "Linux":
+        return "plug one in, or try: avatar-live --source demo"
+    from realtime.permissions import silent
+
+    named = "" if importlib.util.find_spec("cv2_enumerate_cameras") else "; names: pip install 'avatar-live[cameras]'"
+    return f"plug one in, or {silent()}{named}"
+
+
+def print_cameras(console: Console) -> None:
+    """Every camera, real or fed by a program, as ``--source`` takes it, with its modes."""
+    from realtime.cameras import list_cameras
+
+    found = [_camera(camera) for camera in list_cameras()] or [Finding("missing", "no camera", _no_camera())]
+    for finding in found:
+        _print(console, finding, "")
 
 
 def _virtual_cameras() -> Iterable[Finding]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime import permissions
 from realtime.cameras import Mode
 
 DEV = Path("/dev")
@@ -73,7 +74,7 @@ def open_reason(path: Path) -> str | None:
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
-            return "permission denied; join the group video (sudo usermod -aG video $USER), then log in again"
+            return f"permission denied; {permissions.denied(path)}"
         if error.errno == errno.EBUSY:
             return "it is busy: close the other program that uses it"
         return os.strerror(error.errno or 0)

@@ -10,6 +10,7 @@ os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")  # seconds witho
 import cv2
 import numpy as np
 
+from realtime import permissions
 from realtime.cameras import Camera, best_mode, capture_backend, find_camera, list_cameras
 from realtime.clock import Clock
 from realtime.errors import DeviceError
@@ -34,7 +35,7 @@ class CameraDevice:
         cv2.setLogLevel(LOG_ERRORS)
         self._capture = cv2.VideoCapture(camera.path or camera.index, backend)
         if not self._capture.isOpened():
-            raise DeviceError(f"camera {camera.label()} does not open; if another program uses it, close that")
+            raise DeviceError(f"camera {camera.label()} does not open; {permissions.silent()}")
         self._ask(settings)
         first = next((pixels for _ in range(FIRST_PICTURE_TRIES) if (pixels := self._read()) is not None), None)
         if first is None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from realtime import doctor
+from realtime.cameras import Camera, Mode
 from realtime.doctor import Finding, examine
 from realtime.errors import ModelError
 
@@ -83,3 +84,27 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (found,) = doctor._gpu()
     assert found == Finding("missing", "no NVIDIA driver (no nvidia-smi); the CPU does the work")
+
+
+def test_modes_are_told_by_size_with_their_greatest_rate() -> None:
+    modes = [Mode(640, 480, 30, "YUYV"), Mode(1280, 720, 10, "YUYV"), Mode(1280, 720, 30, "MJPG")]
+    assert doctor.sizes(modes) == "1280x720@30 YUYV/MJPG, 640x480@30 YUYV"
+
+
+def test_cameras_are_listed_as_the_source_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        Camera(0, "HD Webcam", "/dev/video0", (Mode(640, 480, 29.97, "YUYV"),)),
+        Camera(2, "Cam Link", "/dev/video2", problem="permission denied; join the group video"),
+        Camera(10, "OBS", "/dev/video10", virtual=True),
+    ]
+    monkeypatch.setattr("realtime.cameras.list_cameras", lambda: found)
+    text = StringIO()
+    doctor.print_cameras(Console(file=text, width=200))
+    assert text.getvalue() == (
+        "ok  --source 0  'HD Webcam' (/dev/video0): 640x480@29.97 YUYV\n"
+        "!!  --source 2  'Cam Link' (/dev/video2)\n      permission denied; join the group video\n"
+        "ok  --source 10  'OBS' (/dev/video10), fed by a program\n"
+    )
+    found.clear()
+    doctor.print_cameras(Console(file=text, width=200))
+    assert "--  no camera\n" in text.getvalue()

@@ -8,6 +8,7 @@ camera does. Ends by a signal.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -16,9 +17,17 @@ import time
 
 import numpy as np
 
-S_FMT = 0xC0D05605
+S_FMT, STREAMON = 0xC0D05605, 0x40045612
 FORMAT = struct.Struct("=I4x 2I4s5I 172x")  # struct v4l2_format with v4l2_pix_format
 BUFFER_OUTPUT, FIELD_NONE, COLORSPACE_SMPTE170M, COLORSPACE_JPEG = 2, 1, 1, 7
+
+
+def revive(device: str) -> None:
+    """v4l2loopback 0.12.7 takes nothing more once a program that wrote plainly was killed; see realtime.v4l2."""
+    handle = os.open(device, os.O_RDWR)
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(handle, STREAMON, BUFFER_OUTPUT.to_bytes(4, "little"))
+    os.close(handle)
 
 
 def main() -> None:
@@ -28,6 +37,7 @@ def main() -> None:
     starts = np.cumsum([0, *sizes])
     content = open(path, "rb").read()
     written = np.memmap(times, np.int64, "r+", shape=(len(sizes),))
+    revive(device)
     handle = os.open(device, os.O_RDWR)
     colours = COLORSPACE_JPEG if fourcc == "MJPG" else COLORSPACE_SMPTE170M
     line = int(width) * {"YUYV": 2, "NV12": 1, "MJPG": 0}[fourcc]

@@ -37,7 +37,7 @@ def until(what: str, ready: Callable[[], bool], patience_s: float = PATIENCE_S) 
 
 def load(module: str, number: int, label: str, exclusive: int = 1) -> None:
     """One device of ``module``."""
-    options = ["devices=1", f"video_nr={number}", f"exclusive_caps={exclusive}", "max_buffers=4", f"card_label={label!r}"]
+    options = ["devices=1", f"video_nr={number}", f"exclusive_caps={exclusive}", "max_buffers=4", f'card_label="{label}"']
     subprocess.run(["insmod", CONTROL / f"{module}.ko", *options], check=True)
 
 
@@ -80,7 +80,8 @@ class Player:
         self.written = np.memmap(times, np.int64, "r", shape=(len(sizes),))
         command = [sys.executable, "player.py", f"/dev/video{number}", path, *size, fourcc, fps, times, *sizes]
         self._process = subprocess.Popen([str(part) for part in command])
-        until("the webcam plays", lambda: bool(self.written.any()))
+        until("the webcam plays", lambda: bool(self.written.any()) or self._process.poll() is not None)
+        assert self._process.poll() is None, "the webcam cannot play"
 
     def stop(self) -> int:
         """End it; when it wrote last, in nanoseconds of the monotonic clock."""
