@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+if sys.platform != "win32":
+    import grp
+    import pwd
 
 FLATPAK_INFO = Path("/.flatpak-info")
 
@@ -40,8 +45,6 @@ def denied(path: Path, environment: Mapping[str, str] = os.environ, flatpak: Pat
 
 def group_of(path: Path) -> tuple[str, int] | None:
     """Name and number of the group that a device belongs to; None when that is root's or has no name."""
-    import grp
-
     try:
         number = path.stat().st_gid
         return (grp.getgrgid(number).gr_name, number) if number else None
@@ -51,9 +54,6 @@ def group_of(path: Path) -> tuple[str, int] | None:
 
 def enlisted(group: str) -> bool:
     """Whether the user's next login will be in ``group``: its list names them already."""
-    import grp
-    import pwd
-
     try:
         return pwd.getpwuid(os.getuid()).pw_name in grp.getgrnam(group).gr_mem
     except KeyError:
