@@ -27,13 +27,17 @@ SMALL_TURN = 0.5  # nor is less than this, in radians
 class OneEuro:
     """The filter for an array of numbers, each filtered by itself.
 
-    min_cutoff_hz, beta: float64, broadcast against the values. beta has the unit 1/value: the cut-off is
-        ``min_cutoff_hz + beta * |speed|`` with speed in values per second.
+    min_cutoff_hz, beta, still: float64, broadcast against the values. beta has the unit 1/value: the cut-off is
+        ``min_cutoff_hz + beta * max(|speed| - still, 0)`` with speed in values per second. With ``still`` 0 it is the
+        published filter; a tracker's noise is a speed too: what is slower than ``still`` does not raise the cut-off.
     """
 
-    def __init__(self, min_cutoff_hz: Values, beta: Values, derivative_cutoff_hz: float) -> None:
+    def __init__(
+        self, min_cutoff_hz: Values, beta: Values, derivative_cutoff_hz: float, still: Values | float = 0.0
+    ) -> None:
         self._min_cutoff_hz = min_cutoff_hz
         self._beta = beta
+        self._still = still
         self._derivative_cutoff_hz = derivative_cutoff_hz
         self.reset()
 
@@ -51,7 +55,8 @@ class OneEuro:
             step_s = (time_ns - self._time_ns) * 1e-9
             speed = (values - self._filtered) / step_s
             self._speed += _weight(self._derivative_cutoff_hz, step_s) * (speed - self._speed)
-            cutoff_hz = self._min_cutoff_hz + self._beta * np.abs(self._speed)
+            moving = np.maximum(np.abs(self._speed) - self._still, 0.0)
+            cutoff_hz = self._min_cutoff_hz + self._beta * moving
             self._filtered = self._filtered + _weight(cutoff_hz, step_s) * (values - self._filtered)
         self._time_ns = max(time_ns, self._time_ns)
         return self._filtered
@@ -140,14 +145,12 @@ class Smoother:
     def _filter(self, names: npt.NDArray[np.str_]) -> OneEuro:
         """A filter with the cut-offs of the group named at every place."""
         settings = self._settings
-        cutoff_hz = [getattr(settings, f"{name}_min_cutoff_hz") for name in names.ravel()]
-        beta = [getattr(settings, f"{name}_beta") for name in names.ravel()]
-        shape = names.shape
-        return OneEuro(
-            np.array(cutoff_hz, np.float64).reshape(shape),
-            np.array(beta, np.float64).reshape(shape),
-            settings.derivative_cutoff_hz,
-        )
+
+        def numbers(kind: str) -> Values:
+            values = [getattr(settings, f"{name}_{kind}", 0.0) for name in names.ravel()]
+            return np.array(values, np.float64).reshape(names.shape)
+
+        return OneEuro(numbers("min_cutoff_hz"), numbers("beta"), settings.derivative_cutoff_hz, numbers("still"))
 
     def _pose(self, transform: Transform) -> Values:
         """Centre (in crop sides of the first frame), log scale and angle (continuing the last one) of a similarity."""

@@ -65,6 +65,35 @@ def test_each_number_is_filtered_by_itself_at_any_shape() -> None:
         assert together.filter(value, time_ns)[1, 2] == pytest.approx(alone.filter(value[1, 2], time_ns))
 
 
+def test_a_speed_that_counts_as_still_does_not_raise_the_cut_off() -> None:
+    noise = 0.01 * np.random.default_rng(3).normal(size=200)
+
+    def run(values: np.ndarray, still: float) -> np.ndarray:
+        one_euro = OneEuro(np.array(1.0), np.array(100.0), 8.0, still)
+        return np.array([float(one_euro.filter(np.array(v), i * FRAME_NS)) for i, v in enumerate(values)])
+
+    calm, published = (np.diff(run(noise, still)).std() for still in (1.0, 0.0))
+    assert calm < 0.4 * published, "noise alone stays below 1 a second"
+    step = np.where(np.arange(200) < 100, 0.0, 1.0)
+    assert run(step, 1.0)[101] > 0.95, "a real movement is followed at once"
+
+
+def test_a_blink_of_three_frames_closes_the_eye() -> None:
+    smoother = Smoother(SmoothingSettings(), {"eyes": range(5)})
+    lids = [1.0] * 30 + [0.6, 0.1, 0.0, 0.3, 0.8] + [1.0] * 5
+    seen = [
+        smoother.smooth(replace(latent(i), motion=np.full(5, lid, np.float32))).motion[0] for i, lid in enumerate(lids)
+    ]
+    assert min(seen) < 0.06 and seen[-1] > 0.97
+
+
+def test_lips_that_close_for_a_p_close() -> None:
+    smoother = Smoother(SmoothingSettings(), {"mouth": range(5)})
+    jaw = [0.5] * 30 + [0.2, 0.0, 0.0, 0.3] + [0.5] * 5
+    seen = [smoother.smooth(replace(latent(i), motion=np.full(5, a, np.float32))).motion[0] for i, a in enumerate(jaw)]
+    assert min(seen) < 0.03
+
+
 def test_a_time_that_does_not_move_on_repeats_the_value() -> None:
     one_euro = OneEuro(np.array(1.0), np.array(0.0), 1.0)
     one_euro.filter(np.array(1.0), 0)
