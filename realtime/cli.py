@@ -12,16 +12,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from realtime import __version__, cli_models, configuration
+from realtime import __version__, cli_avatar, cli_models, configuration
 from realtime.command import FAULT, console, guarded
 from realtime.errors import UsageError
 
 __all__ = ["FAULT", "app", "guarded", "main"]
 CONFIG = "AVATAR_LIVE_CONFIG"
-NO_SETTINGS = (CONFIG, "AVATAR_LIVE_MODELS")  # variables that name places
+NO_SETTINGS = (CONFIG, "AVATAR_LIVE_MODELS", "AVATAR_LIVE_AVATARS")  # variables that name places
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(cli_models.models, name="models")
+app.add_typer(cli_avatar.avatars, name="avatar")
 
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE", envvar=CONFIG, help="Settings and styles of your own, in TOML.")
@@ -41,6 +42,7 @@ def run(
     ] = None,
     blend_from: Annotated[int | None, typer.Option(metavar="PX", help="First resolution of its looks. \\[32]")] = None,
     faces: Annotated[int | None, typer.Option(help="How many people get an avatar each, 1 to 4. \\[1]")] = None,
+    avatar: Annotated[str | None, typer.Option(metavar="NAME", help="Wear it: see [b]avatar list[/].")] = None,
     source: Annotated[str, typer.Option(help="Camera number or name, video file, address, screen, or demo.")] = "0",
     output: Annotated[
         list[str] | None, typer.Option(help="virtual, FILE.mp4, window, page or null; may be repeated. \\[virtual]")
@@ -94,6 +96,7 @@ def run(
             "generating.blend_from": blend_from,
             "editing.strength": strength,
             "tracking.faces": faces,
+            "encoding.avatar": avatar,
             "editing.edits": dict(configuration.edit(text) for text in edit) if edit else None,
             "compositing.mode": mode,
             "compositing.background": background,

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.attributes import ATTRIBUTES, HAIR_STYLES, decided
-from realtime.identity_cues import FIGURES, Look, bridge_edge, to_bgr
+from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, to_bgr
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -85,7 +85,7 @@ class IdentityEstimator:
         weights = self._weights()
         network = np.average([look.network for look in self._looks], axis=0, weights=weights)
         result = dict(zip(ATTRIBUTES, (float(value) for value in network), strict=True))
-        result.update(self._colours(weights))
+        result.update(self._colours())
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
         beside = self._beside_jaw(weights)
@@ -97,8 +97,13 @@ class IdentityEstimator:
         return decided(result)
 
     def colour(self, name: str) -> Array:
-        """The Lab colour of a part (``identity_cues.COLOURS``) as it is seen over the frames, float64 [3]."""
-        return weighted_median(np.array([look.colours[name] for look in self._looks]), self._weights())
+        """The Lab colour of a part (``identity_cues.COLOURS``) as it is seen over the frames, float64 [3].
+
+        Not-a-number where no frame shows it.
+        """
+        seen, weights = np.array([look.colours[name] for look in self._looks]), self._weights()
+        known = np.isfinite(seen).all(axis=1)
+        return weighted_median(seen[known], weights[known]) if known.any() else np.full(3, np.nan)
 
     def glasses_edge(self) -> float:
         """``bridge_edge`` of the mean picture of all frames: eyes move, glasses do not."""
@@ -111,10 +116,12 @@ class IdentityEstimator:
         relative = sharp / max(float(np.median(sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
-    def _colours(self, weights: Array) -> Attributes:
+    def _colours(self) -> Attributes:
         result = {}
-        for name, part in (("skin", "skin"), ("lips", "lip"), ("hair", "hair"), ("eyes", "iris")):
-            lab = weighted_median(np.array([look.colours[name] for look in self._looks]), weights)
+        for name, part in zip(COLOURS, ("skin", "lip", "hair", "iris", "cloth"), strict=True):
+            lab = self.colour(name)
+            if not np.isfinite(lab).all():
+                continue  # the network's stays
             rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
             shown = rgb**2 / (1.1 - 0.16 * rgb**2)  # the display curve of the drawn heads, undone
             result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", shown, strict=True)})

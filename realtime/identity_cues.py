@@ -23,12 +23,15 @@ IRISES = ((468, (469, 470, 471, 472)), (473, (474, 475, 476, 477)))
 HAIRLINE = (10, 109, 338, 67, 297, 103, 332)
 ABOVE = (0.10, 0.13, 0.16, 0.19)  # of the face's height, above the hairline
 BROWS = (105, 66, 107, 334, 296, 336)
-COLOURS = ("skin", "lips", "hair", "eyes")
+COLOURS = ("skin", "lips", "hair", "eyes", "clothes")
 
 # The picture of the eyes: its size, pixels per distance of the outer eye corners, and the row of the corners.
 EYES_SHAPE, EYES_SCALE, EYES_ROW = (112, 192), 120.0, 36
 # Where hair hangs beside the jaw in long styles (x, y, z of the head's frame), on the right.
 _BESIDE = np.array([(x, y, -0.5) for x in np.linspace(0.85, 1.1, 6) for y in np.linspace(-0.95, -0.5, 6)])
+# Where clothes are (x, y of the head's frame), far below the chin.
+_CLOTHES = np.array([(x, y) for x in np.linspace(-0.9, 0.9, 8) for y in np.linspace(-2.1, -1.75, 4)])
+_LIT = 80.0  # percentile of the places on the face: skin is what its better lit parts show
 _NO_SKIN = 12.0  # Lab distance, lightness weighted less, from which a colour is not skin in shade
 _HAIR_NEAR = (12.0, 24.0)  # Lab distances within which a colour counts as the hair's: for even and for uneven hair
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
@@ -40,7 +43,7 @@ class Look:
 
     weight: how much it counts, by how frontal the face is, 0 to 1.
     network: float64 [attributes], what the encoder network says.
-    colours: Lab (OpenCV's float kind) of :data:`COLOURS`; hair is NaN where none is seen.
+    colours: Lab of :data:`COLOURS`, float64 [3] each; not-a-number for clothes where none are seen.
     figures: float64 [figures], proportions by :data:`FIGURES`.
     eyes: float32 [112, 192], the surroundings of the eyes in grey, upright and at one scale, 1 for bright skin.
     beside_jaw: share of the places beside the jaw that have the hair's colour; NaN where the room has it too.
@@ -60,15 +63,12 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
     """The evidence of one frame; ``network`` is the encoder's answer for the crop [attributes]."""
     points = in_crop(face, crop)
     lab = to_lab(crop.pixels)
-    skin = np.percentile(patches(lab, points[list(SKIN), :2]), 60, axis=0)
+    skin = np.percentile(patches(lab, points[list(SKIN), :2]), _LIT, axis=0)
     hair, near, bare = _hair(lab, points, skin)
     eyes = np.median(np.concatenate([_ring(lab, points, iris) for iris in IRISES]), axis=0)
-    colours = {
-        "skin": skin,
-        "lips": np.median(patches(lab, points[list(LIPS), :2]), axis=0),
-        "hair": hair,
-        "eyes": eyes,
-    }
+    lips = np.median(patches(lab, points[list(LIPS), :2]), axis=0)
+    clothes = _clothes(lab, points, skin, hair)
+    colours = {"skin": skin, "lips": lips, "hair": hair, "eyes": eyes, "clothes": clothes}
     turn = crop.rotation
     aside = np.array([np.arctan2(-turn[2, 0], turn[2, 2]), np.arcsin(np.clip(turn[2, 1], -1.0, 1.0))])
     return Look(
@@ -128,6 +128,14 @@ def _hair(lab: Array, points: Array, skin: Array) -> tuple[Array, float, float]:
     colour = np.median(hair, axis=0)
     spread = float(np.median(np.linalg.norm(hair - colour, axis=1)))
     return colour, float(np.clip(2.5 * spread, *_HAIR_NEAR)), bare
+
+
+def _clothes(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
+    """The Lab colour of clothes below the neck: what is neither skin nor hair; not-a-number where nothing is."""
+    scale = float(np.linalg.norm(points[33] - points[263]))
+    seen = patches(lab, (points[33, :2] + points[263, :2]) / 2 + _CLOTHES * (scale, -scale))
+    cloth = seen[(far(seen, skin) > _NO_SKIN) & (far(seen, hair, 0.7) > _HAIR_NEAR[0])]
+    return np.median(cloth, axis=0) if len(cloth) >= 8 else np.full(3, np.nan)
 
 
 def _ring(lab: Array, points: Array, iris: tuple[int, tuple[int, ...]]) -> Array:
@@ -206,3 +214,8 @@ def proportions(face: Face, crop: Crop) -> Array:
             *(y[159] - y[145] + y[386] - y[374], y[2] - y[0]),
         ]
     )
+
+
+def at_rest(figures: Array) -> float:
+    """How far the eyes are open while the jaw is not, for choosing a picture of a person; never negative."""
+    return max(float(figures[FIGURES.index("eye_open")]), 0.0) / float(figures[0]) ** 3

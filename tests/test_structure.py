@@ -36,6 +36,7 @@ WHO_NAMES_STAGES = {
     "realtime/session.py",  # opens source and outputs
     "realtime/doctor.py",  # tries everything
     "realtime/demo.py",  # its actor is drawn by the generator
+    "realtime/identity_studio.py",  # makes avatars of faces
 }
 
 LINES, FUNCTION_LINES = 300, 40

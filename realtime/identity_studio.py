@@ -1,0 +1,187 @@
+"""Where avatars are made: a face is watched, its avatar is drawn, and the drawn colours are brought to the person's.
+
+The drawn colour of skin depends on light and shade as the generator paints them, so it is not computed but looked at:
+the avatar is drawn, its face is tracked and measured like the person's, and the attribute is corrected by what is
+missing, a few times over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.attributes import ATTRIBUTES
+from engines.bundled import LAYERS, BundledModel, load
+from engines.motion import AT_REST
+from realtime.alignment import Aligner
+from realtime.capture import Stalled, open_source
+from realtime.clock import SystemClock
+from realtime.errors import SourceError
+from realtime.frames import Frame, Pixels
+from realtime.generating import straight
+from realtime.identity import IdentityEstimator
+from realtime.identity_cues import Look, at_rest, look, to_bgr
+from realtime.settings import Settings
+from realtime.tracking import Tracker
+
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+MATCHED = {"skin": "skin", "lips": "lip", "hair": "hair"}  # the attribute's first part by the colour's name
+ROUNDS, _STEP, _PATIENCE_S = 5, 0.9, 20.0
+_LOWEST, _HIGHEST = 0.004, 1.0  # of an attribute that is a linear colour
+VIEW_PX, PAPER = 512, 150
+
+Array = npt.NDArray[np.float64]
+Attributes = dict[str, float]
+
+
+@dataclass(slots=True)
+class Watched:
+    """What was seen of a person: the evidence, and the clearest picture of the face, uint8 BGR [256, 256, 3]."""
+
+    identity: IdentityEstimator
+    picture: Pixels
+    frames: int
+    best: float = -1.0
+
+
+class Studio:
+    """Tracker, aligner and model for making avatars. Close it when done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.model: BundledModel = load(settings.generating.model, settings.generating.device)
+        self._settings = settings
+        self._aligner = Aligner(settings.alignment)
+        self._tracker = Tracker(settings.tracking)
+
+    def close(self) -> None:
+        """Free the tracker."""
+        self._tracker.close()
+
+    def look(self, frame: Frame) -> tuple[Look, Pixels] | None:
+        """The evidence of one frame and its crop, or None without a face."""
+        face = self._tracker.track(frame)
+        if face is None:
+            return None
+        crop = self._aligner.align(frame, face)
+        (network,) = self.model.encoder.infer(crop.pixels[None])
+        return look(face, crop, network[0]), crop.pixels
+
+    def watch(self, sources: list[str], seconds: float) -> Watched:
+        """Watch one person in photos, clips or a camera; of clips and cameras the first ``seconds`` with a face.
+
+        Raises SourceError when there is no face, and what opening a source raises.
+        """
+        watched = Watched(IdentityEstimator(), np.zeros((0, 0, 3), np.uint8), 0)
+        for source in sources:
+            self._tracker.reset()
+            for frame in self._frames(source, seconds):
+                watched.frames += 1
+                seen = self.look(frame)
+                if seen is None:
+                    continue
+                evidence, pixels = seen
+                watched.identity.add(evidence)
+                worth = evidence.weight * at_rest(evidence.figures)
+                if worth > watched.best:
+                    watched.picture, watched.best = pixels, worth
+        if not len(watched.identity):
+            raise SourceError(
+                f"no face was found in {watched.frames} frames of {', '.join(sources)}; look at the camera in even "
+                "light, or give a photo that shows the whole face"
+            )
+        return watched
+
+    def _frames(self, source: str, seconds: float) -> Iterator[Frame]:
+        if Path(source).suffix.lower() in PHOTOS:
+            yield Frame(0, 0, read_photo(Path(source)))
+            return
+        clock = SystemClock()
+        opened = open_source(source, self._settings.capture, clock)
+        started_ns, first_ns = clock.now_ns(), None
+        try:
+            while True:
+                frame = opened.read()
+                if frame is None:
+                    return
+                if isinstance(frame, Stalled):
+                    if clock.now_ns() - started_ns > (seconds + _PATIENCE_S) * 1e9:
+                        return
+                    continue
+                first_ns = frame.captured_ns if first_ns is None else first_ns
+                if frame.captured_ns - first_ns > seconds * 1e9:
+                    return
+                yield frame
+        finally:
+            opened.close()
+
+    def draw(self, attributes: Attributes) -> Pixels:
+        """The avatar at rest, looking straight ahead: uint8 BGRA [256, 256, 4], straight alpha."""
+        person = np.array([[attributes[name] for name in ATTRIBUTES]], np.float32)
+        (w,) = self.model.mapping.infer(person)
+        motion = np.array([list(AT_REST.values())], np.float32)
+        codes = self.model.motion_code.infer(w, motion)
+        (rgba,) = self.model.synthesis.infer(np.repeat(w, LAYERS, axis=0)[None], *codes)
+        return straight(rgba[0])
+
+    def colours(self, attributes: Attributes) -> dict[str, Array] | None:
+        """The Lab colours of the drawn avatar, measured as a person's are; None when its face is not found."""
+        self._tracker.reset()
+        seen = self.look(Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX)))
+        return None if seen is None else seen[0].colours
+
+    def matched(self, attributes: Attributes, wanted: dict[str, Array]) -> Attributes:
+        """The same person with skin, lips and hair corrected until they look as ``wanted`` (Lab by name).
+
+        The best of several rounds; the attributes as they were when the avatar's face is not found.
+        """
+        best, least = attributes, np.inf
+        current = dict(attributes)
+        for _ in range(ROUNDS):
+            drawn = self.colours(current)
+            if drawn is None:
+                break
+            off = sum(float(np.linalg.norm(drawn[name] - wanted[name])) for name in MATCHED)
+            if off < least:
+                best, least = dict(current), off
+            for name, part in MATCHED.items():
+                gain = (_linear(wanted[name]) + 1e-3) / (_linear(drawn[name]) + 1e-3)
+                for channel, factor in zip("rgb", np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
+                    key = f"{part}_{channel}"
+                    current[key] = float(np.clip(current[key] * factor, _LOWEST, _HIGHEST))
+        return best
+
+
+def _linear(lab: Array) -> Array:
+    """A Lab colour as linear RGB, by the display curve of the drawn heads."""
+    rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
+    return np.asarray(rgb**2 / (1.1 - 0.16 * rgb**2))
+
+
+def read_photo(path: Path) -> Pixels:
+    """A photo, upright: uint8 BGR. Raises SourceError when it cannot be read."""
+    try:
+        data = np.frombuffer(path.expanduser().read_bytes(), np.uint8)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}; give the path of a photo") from None
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if pixels is None:
+        raise SourceError(f"{path} is no picture that can be read; wanted one of {', '.join(PHOTOS)}")
+    return np.asarray(pixels, np.uint8)
+
+
+def on_paper(portrait: Pixels, size: int) -> Pixels:
+    """A portrait (BGRA) on plain grey, uint8 BGR [size, size, 3]."""
+    alpha = portrait[:, :, 3:].astype(np.float32) / 255
+    flat = np.clip(np.rint(portrait[:, :, :3] * alpha + PAPER * (1 - alpha)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(flat, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def beside(person: Pixels, portrait: Pixels, size: int = VIEW_PX) -> Pixels:
+    """The person's face on the left, the avatar on the right: uint8 BGR [size, 2 * size, 3]. It shows the person."""
+    left = cv2.resize(person, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.hstack([np.asarray(left, np.uint8), on_paper(portrait, size)])
