@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.implementations import choose
+from kernels.program import Programs, kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": Activation(lambda x, alpha: functional.softplus(x), 0.0, 1.0),
     "swish": Activation(lambda x, alpha: x * torch.sigmoid(x), 0.0, math.sqrt(2.0)),
 }
+
+KERNELS = {torch.float32: "bias_act_float", torch.float16: "bias_act_half"}
 
 
 def bias_act(
@@ -65,7 +68,7 @@ def bias_act(
     alpha: the activation's shape parameter (the slope of lrelu below zero); None takes the activation's own.
     gain: factor after the activation; None takes the activation's own (lrelu: sqrt(2)).
     clamp: limit after the gain, or None for no limit.
-    impl: "auto", "reference" or "cuda".
+    impl: "auto", "reference", "cuda" or "emulated".
 
     Returns x's shape and dtype. Raises ValueError for an unknown activation, a bias of another length or a negative
     clamp, ImplementationUnavailable for an implementation that cannot run.
@@ -77,7 +80,8 @@ def bias_act(
     if clamp is not None and clamp < 0:
         raise ValueError(f"clamp is {clamp}; wanted 0 or more")
     spec = ACTIVATIONS[act]
-    run = choose("bias_act", impl, _bias_act_reference)
+    unfit = None if x.dtype in KERNELS else f"x is {str(x.dtype)[6:]}; the kernel takes float32 and float16"
+    run = choose("bias_act", impl, _bias_act_reference, *kernel(impl, _bias_act_kernel, [x, b], unfit))
     return run(x, b, spec, spec.alpha if alpha is None else alpha, spec.gain if gain is None else gain, clamp)
 
 
@@ -94,3 +98,24 @@ def _bias_act_reference(
         x = x * gain
     # 4. Clamp.
     return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def _bias_act_kernel(
+    programs: Programs,
+    x: Tensor,
+    b: Tensor | None,
+    spec: Activation,
+    alpha: float,
+    gain: float,
+    clamp: float | None,
+) -> Tensor:
+    last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    x = x if last else x.contiguous()
+    y = torch.empty_like(x)
+    inner = 1 if last else math.prod(x.shape[2:])
+    act = next(number for number, known in enumerate(ACTIVATIONS.values()) if known is spec)
+    bias = None if b is None else b.to(x.dtype).contiguous()
+    limit = -1.0 if clamp is None else float(clamp)
+    arguments = [y, x, bias, x.numel(), inner, x.shape[1], act, float(alpha), float(gain), limit]
+    programs("bias_act").launch(KERNELS[x.dtype], (math.ceil(x.numel() / 256), 1, 1), 256, arguments)
+    return y

@@ -69,7 +69,7 @@ class EmulatedProgram:
 
     def __init__(self, stem: str, text: str | None = None) -> None:
         text = source(stem) if text is None else text
-        self._kernels = re.findall(r"^(?:KERNEL|[A-Z]+)\((\w+), \d+", text, re.MULTILINE)
+        self._kernels = re.findall(r"^[A-Z][A-Z0-9]*\((\w+), \w+", text, re.MULTILINE)
         self._library = ctypes.CDLL(str(_compiled(stem, text, self._kernels)))
 
     def launch(
@@ -119,7 +119,7 @@ def _compiled(stem: str, text: str, kernels: Sequence[str]) -> Path:
     host = (SOURCES / "host.h").read_text(encoding="utf-8")
     version = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout
     folder = cache_folder() / "emulation"
-    library = folder / f"{stem}-{digest(text, host, version, *FLAGS)}.so"
+    library = folder / f"{stem}-{digest(text, host, version, *FLAGS, *kernels)}.so"
     if library.is_file():
         return library
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ Zhang 2019, "Making Convolutional Networks Shift-Invariant Again").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,9 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.implementations import choose
+from kernels.program import Programs, kernel
 
 Pair = int | tuple[int, int] | list[int]
 SEPARABLE_FROM = 8
+KERNELS = {torch.float32: "upfirdn2d_float", torch.float16: "upfirdn2d_half"}
 
 
 def setup_filter(
@@ -83,7 +86,8 @@ def upfirdn2d(
         raise ValueError(f"x has shape {list(x.shape)}; wanted [N, C, H, W]")
     if f is not None and f.ndim not in (1, 2):
         raise ValueError(f"the filter has shape {list(f.shape)}; wanted [h, w] or [n]")
-    run = choose("upfirdn2d", impl, _upfirdn2d_reference)
+    unfit = None if x.dtype in KERNELS else f"x is {str(x.dtype)[6:]}; the kernel takes float32 and float16"
+    run = choose("upfirdn2d", impl, _upfirdn2d_reference, *kernel(impl, _upfirdn2d_kernel, [x, f], unfit))
     return run(x, f, pair(up, "up"), pair(down, "down"), padding_xxyy(padding), flip_filter, gain)
 
 
@@ -107,10 +111,36 @@ def _upfirdn2d_reference(
     taps = (taps * gain ** (taps.ndim / 2)).to(x)
     if not flip_filter:
         taps = taps.flip(list(range(taps.ndim)))
-    for kernel in [taps] if taps.ndim == 2 else [taps[None, :], taps[:, None]]:  # [h w]
-        x = functional.conv2d(x, kernel.expand(c, 1, *kernel.shape), groups=c)
+    for one in [taps] if taps.ndim == 2 else [taps[None, :], taps[:, None]]:  # [h w]
+        x = functional.conv2d(x, one.expand(c, 1, *one.shape), groups=c)
     # 4. Keep every down-th sample.
     return x[:, :, ::down_y, ::down_x]
+
+
+def _upfirdn2d_kernel(
+    programs: Programs,
+    x: Tensor,
+    f: Tensor | None,
+    up: tuple[int, int],
+    down: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    flip_filter: bool,
+    gain: float,
+) -> Tensor:
+    n, c, h, w = x.shape
+    taps = torch.ones([1, 1], device=x.device) if f is None else f.float()
+    taps = (torch.outer(taps, taps) if taps.ndim == 1 else taps) * gain
+    taps = (taps if flip_filter else taps.flip([0, 1])).contiguous()
+    rows, columns = taps.shape
+    height = (h * up[1] + padding[2] + padding[3] - rows) // down[1] + 1
+    width = (w * up[0] + padding[0] + padding[1] - columns) // down[0] + 1
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    x = x if last else x.contiguous()
+    y = torch.empty([n, c, height, width], dtype=x.dtype, device=x.device)
+    y = y.contiguous(memory_format=torch.channels_last) if last else y
+    sizes = [n, c, h, w, height, width, rows, columns, *up, *down, padding[0], padding[2], int(last)]
+    programs("upfirdn2d").launch(KERNELS[x.dtype], (math.ceil(y.numel() / 256), 1, 1), 256, [y, x, taps, *sizes])
+    return y
 
 
 def filter2d(x: Tensor, f: Tensor | None, *, gain: float = 1.0, impl: str = "auto") -> Tensor:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kernels.emulation import emulation_refusal
 from kernels.implementations import ImplementationUnavailable
 from kernels.upfirdn2d import downsample2d, filter2d, setup_filter, upfirdn2d, upsample2d
+from tests.compare import check_close
 
 
 def test_matches_the_reference_cases(golden):
@@ -54,3 +56,25 @@ def test_errors_say_what_was_wanted():
         upfirdn2d(x, torch.zeros(2, 2, 2))
     with pytest.raises(ImplementationUnavailable, match="upfirdn2d: implementation 'cuda' cannot run"):
         upfirdn2d(x, None, impl="cuda")
+
+
+emulated = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
+
+
+@emulated
+def test_the_kernel_matches_the_reference_cases(golden):
+    case = golden("ops-upfirdn2d")
+    for row in case.spec["cases"]:
+        f = case.io.get(f"{row['id']}.filter")
+        x = torch.from_numpy(case.io[f"{row['id']}.x"])
+        y = upfirdn2d(x, None if f is None else torch.from_numpy(f), impl="emulated", **row["call"])
+        case.check(f"{row['id']}.y", y, 2e-5)
+
+
+@emulated
+@pytest.mark.parametrize("channels", [1, 3, 37])
+def test_the_kernel_in_halves_with_channels_last(channels):
+    x = torch.randn(3, 9, 5, channels, generator=torch.Generator().manual_seed(0)).half().permute(0, 3, 1, 2)
+    f = setup_filter([1, 2, 4, 3])
+    fast, plain = (upsample2d(x, f, impl=impl) for impl in ("emulated", "reference"))
+    check_close(fast, plain, upsample2d(x.double(), f), "halves")

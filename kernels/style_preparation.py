@@ -1,0 +1,149 @@
+"""All layers' styles and demodulation factors of a frame, from W+, in two launches.
+
+    s = A w + b                                                        the layer's affine map of its row of W+
+    style[i] = s[i] / most,  most = max_i |s[i]|                       at most 1, so that halves do not overflow
+    scale[o] = most * peak[o] / sqrt(peak[o]^2 sum_i s[i]^2 energy[o, i] + 1e-8)
+
+Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", equation 3: the sum over inputs and
+taps of (s w)^2 is the sum over inputs of s^2 times the sum over taps of w^2, which is computed once (``energy``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels.implementations import choose
+from kernels.modulated_conv2d import DEMODULATION_EPSILON
+from kernels.program import Argument, Programs, kernel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StyleLayer:
+    """One layer: affine [I, w_dim] and bias [I], its row of W+, and energy [O, I] with peak [O] for demodulation.
+
+    Without energy (colour layers) there is one factor, the layer's largest style.
+    """
+
+    affine: Tensor
+    bias: Tensor
+    row: int
+    energy: Tensor | None = None
+    peak: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StyleTable:
+    """All layers side by side, as the kernel reads them; see :func:`style_table`.
+
+    affine: float32 [R, w_dim]; bias: [R]; row: int32 [R]; energy: float32; peak: [U]; units: int32 [U, 4].
+    inputs, outputs: where each layer's channels lie among R and U.
+    """
+
+    affine: Tensor
+    bias: Tensor
+    row: Tensor
+    energy: Tensor
+    peak: Tensor
+    units: Tensor
+    inputs: tuple[tuple[int, int], ...]
+    outputs: tuple[tuple[int, int], ...]
+
+
+def style_table(layers: Sequence[StyleLayer]) -> StyleTable:
+    """Put layers side by side. Raises ValueError for layers whose shapes do not fit."""
+    rows: list[int] = []
+    units: list[tuple[int, int, int, int]] = []
+    inputs, outputs, energies, peaks = [], [], [], []
+    place = 0
+    for number, layer in enumerate(layers):
+        first, wide = len(rows), len(layer.affine)
+        if layer.bias.shape != (wide,) or (layer.energy is not None and layer.energy.shape[1] != wide):
+            raise ValueError(
+                f"layer {number}: affine {list(layer.affine.shape)}, bias {list(layer.bias.shape)} do not fit"
+            )
+        rows += [layer.row] * wide
+        inputs.append((first, first + wide))
+        count = 1 if layer.energy is None else len(layer.energy)
+        outputs.append((len(units), len(units) + count))
+        for u in range(count):
+            units.append((first, wide, -1 if layer.energy is None else place + u * wide, int(u == 0)))
+        if layer.energy is not None:
+            energies.append(layer.energy.float().flatten())
+            place += layer.energy.numel()
+        peaks.append(torch.ones_like(layer.bias[:1]) if layer.peak is None else layer.peak)
+    like = layers[0].affine
+    return StyleTable(
+        torch.cat([layer.affine for layer in layers]).float().contiguous(),
+        torch.cat([layer.bias for layer in layers]).float().contiguous(),
+        torch.tensor(rows, dtype=torch.int32, device=like.device),
+        torch.cat(energies) if energies else torch.zeros(1, device=like.device),
+        torch.cat(peaks).float().contiguous(),
+        torch.tensor(units, dtype=torch.int32, device=like.device),
+        tuple(inputs),
+        tuple(outputs),
+    )
+
+
+def prepare_styles(wplus: Tensor, table: StyleTable, *, impl: str = "auto") -> tuple[Tensor, Tensor]:
+    """Styles and factors.
+
+    1. Every input channel's style: its row of the affine maps times its row of W+, plus its bias.
+    2. Every layer's largest style; styles divided by it.
+    3. Every output channel's factor.
+
+    wplus: float32 [N, rows, w_dim].
+
+    Returns float16 [N, R] and float32 [N, U]; ``table.inputs`` and ``table.outputs`` say which belong to which layer.
+    Raises ImplementationUnavailable for an implementation that cannot run.
+    """
+    unfit = None if wplus.dtype == torch.float32 else f"W+ is {str(wplus.dtype)[6:]}; the kernel takes float32"
+    fast = kernel(impl, _prepare_styles_kernel, [wplus, table.affine], unfit)
+    styles, scale = choose("prepare_styles", impl, _prepare_styles_reference, *fast)(wplus, table)
+    return styles, scale
+
+
+def _prepare_styles_reference(wplus: Tensor, table: StyleTable) -> tuple[Tensor, Tensor]:
+    # 1. Every input channel's style.
+    s = (wplus[:, table.row.long()] * table.affine).sum(dim=2) + table.bias  # [N R]
+    styles, scales = torch.empty_like(s), []
+    for (first, last), (low, high) in zip(table.inputs, table.outputs, strict=True):
+        # 2. Every layer's largest style; styles divided by it.
+        mine = s[:, first:last]
+        most = mine.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
+        styles[:, first:last] = mine / most
+        # 3. Every output channel's factor.
+        place, peak = int(table.units[low, 2]), table.peak[low:high]
+        if place < 0:
+            scales.append(most * peak)
+            continue
+        energy = table.energy[place : place + (high - low) * (last - first)].reshape(high - low, last - first)
+        total = mine.square() @ energy.t().to(mine) * peak.square()
+        scales.append(most * peak * (total + DEMODULATION_EPSILON).rsqrt())
+    return styles.to(torch.float16), torch.cat(scales, dim=1)
+
+
+def _prepare_styles_kernel(programs: Programs, wplus: Tensor, table: StyleTable) -> tuple[Tensor, Tensor]:
+    n, device = len(wplus), wplus.device
+    raw = torch.empty(n, len(table.row), device=device)
+    styles = torch.empty(n, len(table.row), dtype=torch.float16, device=device)
+    scale = torch.empty(n, len(table.units), device=device)
+    prepare_styles_into(programs, styles, scale, raw, wplus.contiguous(), table)
+    return styles, scale
+
+
+def prepare_styles_into(
+    programs: Programs, styles: Tensor, scale: Tensor, raw: Tensor, wplus: Tensor, table: StyleTable
+) -> None:
+    """The two launches alone: float16 [N, R], float32 [N, U] and, as scratch, float32 [N, R]."""
+    n, rows, dim = wplus.shape
+    inputs, units = len(table.row), len(table.units)
+    program = programs("style_preparation")
+    first: list[Argument] = [raw, wplus, table.affine, table.bias, table.row, inputs, rows, dim]
+    program.launch("style_affine", (math.ceil(inputs / 8), n, 1), 256, first)
+    second: list[Argument] = [scale, styles, raw, table.energy, table.peak, table.units, units, inputs]
+    program.launch("style_scale", (math.ceil(units / 8), n, 1), 256, second)
