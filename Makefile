@@ -1,5 +1,6 @@
 # make demo     a first avatar video, with nothing but Python       make test     checks and tests
 # make install  the program in .venv    make bench  measure it      make clean    remove what was built
+# make vm-test  real V4L2 cameras in a guest of its own, built once (Debian 12, root; docs/virtual-camera.md)
 # PYTHON=...    the Python to use instead of the first suitable one
 
 PYTHON ?=
@@ -10,7 +11,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: demo test install bench clean
+.PHONY: demo test install bench vm-test clean
 
 demo: .venv/installed
 	$(BIN)/avatar-live --style toon --source demo --output demo.mp4 --contact-sheet demo.png
@@ -25,6 +26,9 @@ install: .venv/installed
 
 bench: .venv/installed-dev
 	$(BIN)/python -m tools.bench_pipeline
+
+vm-test: .venv/installed
+	tests/vm/test.sh
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.mp4 demo.png
