@@ -12,8 +12,21 @@ import numpy as np
 import pytest
 import scene
 from rig import (
-    RESULTS, VIRTUAL, VIRTUAL_LABEL, WEBCAM, WEBCAM_LABEL, Application, Player, Program,
-    delivers, load, loaded, percentiles, record, told, unload, until,
+    RESULTS,
+    VIRTUAL,
+    VIRTUAL_LABEL,
+    WEBCAM,
+    WEBCAM_LABEL,
+    Application,
+    Player,
+    Program,
+    delivers,
+    load,
+    loaded,
+    percentiles,
+    record,
+    told,
+    unload,
 )  # fmt: skip
 
 VGA, HD = (640, 480), (1280, 720)
@@ -162,7 +175,8 @@ def test_a_program_killed_hard_leaves_a_device_that_the_next_start_gets() -> Non
             with Application() as application:
                 seen, _ = application.watch(2)
             again.stop()
-    record("killed hard", pictures_still_read=more, read_fails_after_s=round(ended_s, 2), rate_after_fps=round(seen.rate_fps(), 2))
+    rate_fps = round(seen.rate_fps(), 2)
+    record("killed hard", pictures_still_read=more, read_fails_after_s=round(ended_s, 2), rate_after_fps=rate_fps)
     assert any(number is not None for number in seen.numbers)
 
 

@@ -14,11 +14,12 @@ import os
 import struct
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
-S_FMT, STREAMON = 0xC0D05605, 0x40045612
-FORMAT = struct.Struct("=I4x 2I4s5I 172x")  # struct v4l2_format with v4l2_pix_format
+QUERYCAP, S_FMT, STREAMON = 0x80685600, 0xC0D05605, 0x40045612
+FORMAT = struct.Struct("=I4x 2I4s5I 168x")  # struct v4l2_format with v4l2_pix_format
 BUFFER_OUTPUT, FIELD_NONE, COLORSPACE_SMPTE170M, COLORSPACE_JPEG = 2, 1, 1, 7
 
 
@@ -35,12 +36,13 @@ def main() -> None:
     device, path, width, height, fourcc, fps, times = sys.argv[1:8]
     sizes = [int(text) for text in sys.argv[8:]]
     starts = np.cumsum([0, *sizes])
-    content = open(path, "rb").read()
+    content = Path(path).read_bytes()
     written = np.memmap(times, np.int64, "r+", shape=(len(sizes),))
     revive(device)
     handle = os.open(device, os.O_RDWR)
     colours = COLORSPACE_JPEG if fourcc == "MJPG" else COLORSPACE_SMPTE170M
     line = int(width) * {"YUYV": 2, "NV12": 1, "MJPG": 0}[fourcc]
+    fcntl.ioctl(handle, QUERYCAP, bytearray(104))  # the driver renews what the device can do when it is asked
     ask = bytearray(
         FORMAT.pack(BUFFER_OUTPUT, int(width), int(height), fourcc.encode(), FIELD_NONE, line, max(sizes), colours, 0)
     )

@@ -1,4 +1,4 @@
-"""The webcam, the program and the application of the checks, each as it is in life: a process or a device of its own."""
+"""The webcam, the program and the application of the checks, each a process or a device of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTROL = Path("/run/ctl")
 RESULTS = CONTROL / "results"
 WEBCAM, VIRTUAL = 10, 11
 WEBCAM_LABEL, VIRTUAL_LABEL = "Rig Webcam", "avatar-live"
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0  # a loaded host starts the program slowly
 
 
 def until(what: str, ready: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
@@ -37,7 +37,8 @@ def until(what: str, ready: Callable[[], bool], patience_s: float = PATIENCE_S) 
 
 def load(module: str, number: int, label: str, exclusive: int = 1) -> None:
     """One device of ``module``."""
-    options = ["devices=1", f"video_nr={number}", f"exclusive_caps={exclusive}", "max_buffers=4", f'card_label="{label}"']
+    options = ["devices=1", f"video_nr={number}", f"exclusive_caps={exclusive}", "max_buffers=4"]
+    options.append(f'card_label="{label}"')
     subprocess.run(["insmod", CONTROL / f"{module}.ko", *options], check=True)
 
 
@@ -135,7 +136,8 @@ class Program:
 class Seen:
     """What an application saw.
 
-    at_ns: when each picture came. numbers: its counter, None where that cannot be read. kept: every ``keep``-th picture.
+    at_ns: when each picture came. numbers: its counter, None where that cannot be read.
+    kept: some pictures, each with its place among them all.
     """
 
     at_ns: list[int] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the webcam of the guest shows: a clip of a face in the middle, a counter at the left, a colour chart at the right.
+"""What the webcam of the guest shows: a face in the middle, a counter at the left, a colour chart at the right.
 
 The counter is ``BITS`` squares, least bit on top, with their opposites beside them: a picture in which any pair does
 not differ (because it was blurred, covered or faded) has no number. The chart is 24 colours that fill the gamut.
@@ -98,8 +98,8 @@ def encoded(made: np.ndarray, fourcc: str, fps: int, folder: Path) -> tuple[Path
     form = {"YUYV": ["-pix_fmt", "yuyv422"], "NV12": ["-pix_fmt", "nv12"]}.get(fourcc)
     form = ["-f", "rawvideo", *form] if form else ["-f", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj422p"]
     source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
-    command = ["ffmpeg", "-loglevel", "error", "-y", *source, "-sws_flags", "accurate_rnd+full_chroma_int", *form, str(path)]
-    subprocess.run(command, input=made.tobytes(), check=True)
+    options = ["-loglevel", "error", "-y", *source, "-sws_flags", "accurate_rnd+full_chroma_int", *form]
+    subprocess.run(["ffmpeg", *options, str(path)], input=made.tobytes(), check=True)
     if fourcc != "MJPG":
         return path, [path.stat().st_size // count] * count
     content, starts = path.read_bytes(), []

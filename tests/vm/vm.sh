@@ -27,7 +27,7 @@ cp -r "$HERE" "$CTL/vm"
 cp "$CACHE"/kernel/*.ko "$CTL/"
 [ -z "$VM_CLIP" ] || cp "$VM_CLIP" "$CTL/clip.mp4"
 cat >"$CTL/command" <<'GUEST'
-export PYTHONPATH=/opt/site PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=/opt/site PYTHONDONTWRITEBYTECODE=1 OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT=1
 cp -r /run/ctl/checkout /tmp/checkout
 python3 -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --no-index --no-deps \
   --no-build-isolation --target /tmp/installed /tmp/checkout || exit 124

@@ -1,0 +1,45 @@
+"""Puts the figures of the guest and those of the host into one dated file: python3 report.py GUEST.json REPORT.json."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from realtime.statistics import machine, versions
+
+
+def cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("AVATAR_LIVE_VM_CACHE") or Path(base) / "avatar-live" / "vm")
+
+
+def mebibytes(path: Path) -> int:
+    """What a sparse file takes on the disk."""
+    return path.stat().st_blocks * 512 // 2**20
+
+
+def main() -> None:
+    """Write the report."""
+    folder, commit = cache(), ["git", "rev-parse", "--short", "HEAD"]
+    built = {name: int((folder / f"{name}.seconds").read_text()) for name in ("kernel", "image")}
+    report = {
+        "date": datetime.date.today().isoformat(),
+        "commit": subprocess.run(commit, capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip(),
+        "host": machine(),
+        "host_load_average": [round(load, 1) for load in os.getloadavg()],
+        "guest": "User Mode Linux 6.1, one processor, Debian 12, v4l2loopback 0.12.7",
+        "built_in_s": built,
+        "cache_mib": {"kernel": mebibytes(folder / "kernel" / "linux"), "image": mebibytes(folder / "root.img")},
+        "versions": versions(),
+        "checks": json.loads(Path(sys.argv[1]).read_text()),
+    }
+    Path(sys.argv[2]).write_text(json.dumps(report, indent=2) + "\n")
+    print(f"the report is {sys.argv[2]}")
+
+
+if __name__ == "__main__":
+    main()
