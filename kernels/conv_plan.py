@@ -55,6 +55,15 @@ class Plan:
         """The plan as one word, for tables and files."""
         return f"{self.tile}/{self.splits}{'/folded' if self.folded else ''}"
 
+    @staticmethod
+    def parse(label: str) -> Plan:
+        """The plan of a label. Raises ValueError for one that no plan has."""
+        tile, _, rest = label.partition("/")
+        splits, _, folded = rest.partition("/")
+        if not splits.isdigit() or folded not in ("", "folded"):
+            raise ValueError(f"{label!r} is no plan; wanted something like conv_64x64/2")
+        return Plan(tile, int(splits), folded == "folded")
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:

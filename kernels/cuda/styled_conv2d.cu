@@ -193,3 +193,18 @@ KERNEL(conv_finish, 256)(
     if (bias) v += bias[output];
     y[i] = to_half(finished(v, Finish{slope, gain, limit}));
 }
+
+// The same epilogue for halves that another library convolved.
+KERNEL(conv_finish_half, 256)(
+    f16* y, const f16* raw, const float* scale, const float* noise, const float* bias, int batch, int area, int outputs,
+    int noise_batch, float strength, float slope, float gain, float limit
+) {
+    const long long i = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x;
+    if (i >= static_cast<long long>(batch) * area * outputs) return;
+    const int output = static_cast<int>(i % outputs), pixel = static_cast<int>(i / outputs % area);
+    const int sample = static_cast<int>(i / outputs / area);
+    float v = to_float(raw[i]) * scale[sample * outputs + output];
+    if (noise) v += noise[(noise_batch > 1 ? sample : 0) * static_cast<long long>(area) + pixel] * strength;
+    if (bias) v += bias[output];
+    y[i] = to_half(finished(v, Finish{slope, gain, limit}));
+}

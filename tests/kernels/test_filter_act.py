@@ -18,9 +18,15 @@ def test_the_kernel_filters_and_finishes(channels, n):
     t = torch.randn(n, channels, 10, 8, generator=generator).half()
     f = setup_filter([1, 2, 4, 3]) * 4
     options = {"bias": torch.randn(channels, generator=generator), "finish": Finish(0.2, 1.4, 2.0), "strength": 0.5}
+    options["scale"] = torch.rand(n, channels, generator=generator) + 0.5
     noise = torch.randn(n, 1, 9, 7, generator=generator)
     fast, plain = (filter_act(t, f, noise=noise, impl=impl, **options) for impl in ("emulated", "reference"))
-    exact = filter_act(t.double(), f, noise=noise.double(), **{**options, "bias": options["bias"].double()})
+    exact = filter_act(
+        t.double(),
+        f,
+        noise=noise.double(),
+        **{k: v.double() if isinstance(v, torch.Tensor) else v for k, v in options.items()},
+    )
     check_close(fast, plain, exact, f"{channels} channels")
 
 

@@ -1,0 +1,221 @@
+"""StyleGAN2 synthesis by this project's kernels: launches over static buffers, so that a graph can hold them.
+
+    engine = CudaGenerator(generator, batch=1)
+    picture = engine.run(wplus)            # float32 [N, colours, S, S], the engine's own buffer
+
+Features are float16 with channels last; pictures and everything small are float32. All samples of a batch share the
+weights: one launch a layer whatever the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engines.errors import EngineError
+from engines.layer_choices import CUDNN, LayerChoices
+from engines.stylegan2 import Generator, StyledConv, ToColour
+from kernels.conv_plan import Plan, likely_plan, possible_plans
+from kernels.cudnn_layer import CudnnLayer
+from kernels.filter_act import Finish
+from kernels.program import Programs, cuda_program, empty_channels_last
+from kernels.style_preparation import StyleLayer, prepare_styles_into, style_table
+from kernels.styled_conv2d import PackedWeight, StyledLayer, pack_weight
+from kernels.to_rgb import to_rgb_into
+
+Measure = Callable[[Callable[[], None]], float]  # milliseconds of one call
+
+
+class Runner(Protocol):
+    """What computes one styled layer: ``StyledLayer`` or ``CudnnLayer``."""
+
+    def run(
+        self, y: Tensor, x: Tensor, style: Tensor, scale: Tensor, noise: Tensor | None, strength: float,
+        bias: Tensor | None, finish: Finish,
+    ) -> None:  # fmt: skip
+        """See ``StyledLayer.run``."""
+
+
+@dataclass(slots=True, eq=False)
+class Styled:
+    """One styled layer with its buffer: what it reads, writes and multiplies with."""
+
+    name: str
+    runner: Runner
+    y: Tensor
+    noise: Tensor
+    strength: float
+    bias: Tensor
+    finish: Finish
+
+
+@dataclass(slots=True, eq=False)
+class Colour:
+    """One colour layer with its picture."""
+
+    weight: Tensor
+    bias: Tensor
+    clamp: float | None
+    picture: Tensor
+
+
+def layer_name(conv: StyledConv, batch: int) -> str:
+    """A layer's shape as text: what a measurement is kept under."""
+    o, i, _, _ = conv.weight.shape
+    size = conv.noise.shape[-1] // conv.up
+    return f"up{conv.up} {i}to{o} {size}px n{batch}"
+
+
+class CudaGenerator:
+    """A skip generator of StyleGAN2.
+
+    generator: its weights, on the device that will draw. batch: pictures a run. noise: "const" or "zero".
+    choices: which candidate runs each layer, measured where that is not known yet; None takes likely plans.
+    measure: milliseconds of a call, see ``engines.cuda_timing``; needed with ``choices``.
+    programs: where the kernels come from.
+
+    Raises EngineError for an architecture that the kernels do not draw, ValueError for unknown noise.
+    """
+
+    def __init__(
+        self, generator: Generator, batch: int = 1, *, noise: str = "const", choices: LayerChoices | None = None,
+        measure: Measure | None = None, programs: Programs = cuda_program,
+    ) -> None:  # fmt: skip
+        config = generator.config
+        if config.architecture != "skip" or config.filter_taps != 4:
+            got = f"architecture {config.architecture}, {config.filter_taps} filter taps"
+            raise EngineError(f"the CUDA engine cannot draw this generator ({got}); wanted skip, 4; use --device cpu")
+        if noise not in ("const", "zero"):
+            raise ValueError(f"noise is {noise!r}; wanted const or zero")
+        self.config, self.batch, self.noise = config, batch, noise
+        self._programs, self._choices, self._measure = programs, choices, measure
+        self._fir = generator.synthesis.filter.float().contiguous()
+        self._taps = (self._fir * 4).flip([0, 1]).contiguous()
+        const = generator.synthesis.const.half().expand(batch, -1, -1, -1)
+        self._start = const.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        self._build(generator)
+        device = self._start.device
+        self.wplus = torch.zeros(batch, config.rows, config.w_dim, device=device)
+        self._raw = torch.empty(batch, len(self._table.row), device=device)
+        self._styles = torch.empty(batch, len(self._table.row), dtype=torch.float16, device=device)
+        self._scales = torch.empty(batch, len(self._table.units), device=device)
+        self._split_styles()
+
+    def _build(self, generator: Generator) -> None:
+        """All layers in the order in which they draw, and their styles' table."""
+        self._steps: list[Styled | Colour] = []
+        style_layers: list[StyleLayer] = []
+        row = 0
+        for resolution in self.config.resolutions:
+            block = generator.synthesis.blocks[str(resolution)]
+            for name in ("conv0", "conv1"):
+                conv = getattr(block, name)
+                if isinstance(conv, StyledConv):
+                    step, packed = self._styled(f"{resolution}.{name}", conv)
+                    self._steps.append(step)
+                    affine = conv.affine
+                    style_layers.append(StyleLayer(affine.weight, affine.bias, row, packed.energy, packed.peak))
+                    row += 1
+            colour = block.rgb
+            assert isinstance(colour, ToColour)
+            self._steps.append(self._colour(colour, resolution))
+            style_layers.append(StyleLayer(colour.affine.weight, colour.affine.bias, row))
+        self._table = style_table(style_layers)
+
+    def _styled(self, name: str, conv: StyledConv) -> tuple[Styled, PackedWeight]:
+        outputs, size = conv.weight.shape[0], conv.noise.shape[-1]
+        y = empty_channels_last(self.batch, outputs, size, size, self._start)
+        limit = self.config.clamp
+        noise, bias = conv.noise[None, None].float().contiguous(), conv.bias.float().contiguous()
+        packed = pack_weight(conv.weight, conv.up)
+        step = Styled(
+            name, self._runner(conv, packed, y), y, noise, float(conv.noise_strength), bias, Finish(limit=limit)
+        )
+        return step, packed
+
+    def _colour(self, colour: ToColour, resolution: int) -> Colour:
+        weight = colour.weight[:, :, 0, 0].float().contiguous()
+        shape = (self.batch, len(weight), resolution, resolution)
+        picture = empty_channels_last(*shape, self._start, torch.float32)
+        return Colour(weight, colour.bias.float().contiguous(), colour.clamp, picture)
+
+    def _runner(self, conv: StyledConv, packed: PackedWeight, y: Tensor) -> Runner:
+        """The layer's runner: the measured one, or the one that is likely the fastest."""
+        outputs, inputs, size = *conv.weight.shape[:2], conv.noise.shape[-1] // conv.up
+        processors = self._programs("styled_conv2d").processors
+        shape = (size, size, inputs, outputs, self.batch, conv.up, processors)
+        if self._choices is None or self._measure is None:
+            return self._make(conv, packed, likely_plan(*shape).label())
+        measure = self._measure
+        x = torch.randn_like(y[:, :1, :size, :size].expand(-1, inputs, -1, -1).contiguous())
+        x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        style, scale = torch.ones_like(x[:, :, 0, 0]), torch.ones_like(y[:, :, 0, 0], dtype=torch.float32)
+        style, scale = style.contiguous(), scale.contiguous()
+
+        def time(candidate: str) -> float:
+            runner = self._make(conv, packed, candidate)
+            return measure(lambda: runner.run(y, x, style, scale, None, 0.0, None, Finish()))
+
+        candidates = [*(plan.label() for plan in possible_plans(*shape)), CUDNN]
+        return self._make(conv, packed, self._choices.choose(layer_name(conv, self.batch), candidates, time))
+
+    def _make(self, conv: StyledConv, packed: PackedWeight, candidate: str) -> Runner:
+        f = self._fir if conv.up == 2 else None
+        if candidate == CUDNN:
+            return CudnnLayer(self._programs, packed, conv.up, f)
+        plan = Plan.parse(candidate)
+        if plan.folded:
+            packed = pack_weight(conv.weight, conv.up, None, self._fir)
+        size = conv.noise.shape[-1] // conv.up
+        return StyledLayer(self._programs, packed, plan, (self.batch, size, size), conv.up, f, like=self._start)
+
+    def _split_styles(self) -> None:
+        """Static room for each layer's styles and factors: kernels want them whole, the table has them side by side."""
+        self._own: list[tuple[Tensor, Tensor]] = []
+        for (first, last), (low, high) in zip(self._table.inputs, self._table.outputs, strict=True):
+            style = self._styles[:, first:last].contiguous() if self.batch > 1 else self._styles[:, first:last]
+            scale = self._scales[:, low:high].contiguous() if self.batch > 1 else self._scales[:, low:high]
+            self._own.append((style, scale))
+
+    def _spread_styles(self) -> None:
+        if self.batch == 1:
+            return  # the rows of one sample are whole already
+        for (style, scale), (first, last), (low, high) in zip(
+            self._own, self._table.inputs, self._table.outputs, strict=True
+        ):
+            style.copy_(self._styles[:, first:last])
+            scale.copy_(self._scales[:, low:high])
+
+    def run(self, wplus: Tensor | None = None) -> Tensor:
+        """Draw W+ float32 [N, rows, w_dim]; None draws what ``self.wplus`` holds, as a graph does.
+
+        Returns float32 [N, colours, S, S], nominally -1 to 1: the engine's own buffer, valid until the next run.
+        """
+        if wplus is not None:
+            if wplus.shape != self.wplus.shape:
+                raise ValueError(f"W+ has shape {list(wplus.shape)}; wanted {list(self.wplus.shape)}")
+            self.wplus.copy_(wplus)
+        prepare_styles_into(self._programs, self._styles, self._scales, self._raw, self.wplus, self._table)
+        self._spread_styles()
+        x, picture = self._start, None
+        for step, (style, scale) in zip(self._steps, self._own, strict=True):
+            if isinstance(step, Colour):
+                taps = None if picture is None else self._taps
+                to_rgb_into(
+                    self._programs, step.picture, x, step.weight, style, scale, step.bias, picture, taps, step.clamp
+                )
+                picture = step.picture
+            else:
+                noise = step.noise if self.noise == "const" else None
+                step.runner.run(step.y, x, style, scale, noise, step.strength, step.bias, step.finish)
+                x = step.y
+        assert picture is not None
+        return picture
+
+    def describe(self) -> Mapping[str, str]:
+        """What runs each styled layer."""
+        return {s.name: type(s.runner).__name__ for s in self._steps if isinstance(s, Styled)}
