@@ -17,13 +17,14 @@ from realtime.frames import Floats
 
 # What real faces look like at rest: medians over clips, by tools/measure_rest.py.
 USUAL: dict[str, float] = {
-    "gap": 0.000, "width": 0.559, "corner_l": -0.238, "corner_r": -0.241, "upper": -0.231, "shift": 0.002,
-    "lid_l": 0.375, "lid_r": 0.360, "lower_lid_l": -0.037, "lower_lid_r": -0.036,
-    "brow_l": 0.293, "brow_r": 0.285, "brows_apart": 0.335, "gaze_x": 0.006, "gaze_y": 0.053,
+    "gap": 0.000, "width": 0.551, "corner_l": -0.234, "corner_r": -0.243, "upper": -0.227, "shift": 0.003,
+    "lid_l": 0.374, "lid_r": 0.354, "lower_lid_l": -0.037, "lower_lid_r": -0.034,
+    "brow_l": 0.294, "brow_r": 0.289, "brows_apart": 0.337, "gaze_x": 0.010, "gaze_y": 0.051,
 }  # fmt: skip
 FIGURES = tuple(USUAL)
 LIDS = (FIGURES.index("lid_l"), FIGURES.index("lid_r"))
 _FIXED = FIGURES.index("gap")  # closed lips are closed lips in every face
+_CORNERS, _UPPER = [FIGURES.index("corner_l"), FIGURES.index("corner_r")], FIGURES.index("upper")
 
 # Motion per change of a figure. The lengths are the drawn head's (tools/face_world/head.h), whose outer eye corners are
 # 1.0 apart; the factor before is how much of the movement the avatar takes over: real jaws open wider than its mouth.
@@ -39,17 +40,21 @@ MATRIX: dict[str, dict[str, float]] = {
     "eye_r": {"lid_r": 1.35},
     "squint_l": {"lower_lid_l": 0.6 / 0.043},
     "squint_r": {"lower_lid_r": 0.6 / 0.043},
-    "brow_l": {"brow_l": 1 / 0.09},
-    "brow_r": {"brow_r": 1 / 0.09},
+    "brow_l": {"brow_l": 1.25 / 0.09},  # larger eyes under them make the same movement look smaller
+    "brow_r": {"brow_r": 1.25 / 0.09},
     "furrow": {"brows_apart": -1 / 0.08},
     "gaze_x": {"gaze_x": 1 / 0.25},
     "gaze_y": {"gaze_y": 1 / 0.21},
 }
+_WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
+_OWN_CURVE = 0.25  # how much of the way corners hang at rest is the face's own; the rest of it is a smile or a frown
+_FROWN = 1.3  # the drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go
 _SETTLE, _LONGEST = 45.0, 900.0  # frames until a face's own rest outweighs the usual one; frames that rest remembers
 _OPEN_UP, _OPEN_DOWN = 0.10, 0.004  # how fast the open eye's figure follows wider and narrower eyes, per frame
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
+_MOUTH_CORNERS = np.array(columns(("corner_l", "corner_r"))) - 3
 _GAINS = np.array([[MATRIX.get(motion, {}).get(figure, 0.0) for figure in FIGURES] for motion in MOTION[3:]])
 
 
@@ -79,6 +84,7 @@ def figures(landmarks: Floats, rotation: npt.NDArray[np.float64]) -> npt.NDArray
 def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How far figures are from rest; lids as a part of the open eye, since eyes differ most in size."""
     difference = now - rest
+    difference[..., _FIXED] = np.minimum(difference[..., _FIXED], _WIDEST)
     for lid in LIDS:
         difference[..., lid] = now[..., lid] / np.maximum(rest[..., lid], 0.05) - 1
     return difference
@@ -87,7 +93,8 @@ def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.N
 class Rest:
     """The figures of one face at rest, learnt while it is watched, from the usual face on.
 
-    Lids follow the open eye: quickly up, slowly down, so that blinks do not count. The others are running means.
+    Lids follow the open eye: quickly up, slowly down, so that blinks do not count. The others are running means; but a
+    person who frowns or smiles all the time is not taken for a face that is made so (``_OWN_CURVE``).
     """
 
     def __init__(self) -> None:
@@ -102,7 +109,14 @@ class Rest:
         self._mean += (now - self._mean) / (self._count + _SETTLE)
         self._mean[list(LIDS)] = lids
         self._mean[_FIXED] = self._usual[_FIXED]
-        return self._mean.copy()
+        known = self._mean.copy()
+        known[_CORNERS] = self._corners()
+        return known
+
+    def _corners(self) -> npt.NDArray[np.float64]:
+        """The corners at rest: as far below the upper lip as usual, and a part of what this face differs by."""
+        usual, own = (figure[_CORNERS] - figure[_UPPER] for figure in (self._usual, self._mean))
+        return np.asarray(self._mean[_UPPER] + usual + _OWN_CURVE * (own - usual))
 
     @staticmethod
     def _open(level: float, now: float) -> float:
@@ -120,4 +134,5 @@ class MotionReader:
         now = figures(landmarks, rotation)
         motion = _GAINS @ change(now, self._rest.watch(now))
         motion[_EYES] += 1.0
+        motion[_MOUTH_CORNERS] *= np.where(motion[_MOUTH_CORNERS] < 0, _FROWN, 1.0)
         return np.clip(motion, _LOW, _HIGH).astype(np.float32)

@@ -88,11 +88,24 @@ def test_blinks_do_not_teach_that_eyes_are_small() -> None:
     np.testing.assert_allclose(known[list(LIDS)], usual[list(LIDS)], rtol=0.06)
 
 
-def test_rest_learns_a_face_whose_corners_hang_but_never_open_lips() -> None:
+def test_rest_learns_a_mouth_that_lies_low_but_never_open_lips() -> None:
     reader = MotionReader()
-    motion = read(reader, 400, corner_l=USUAL["corner_l"] - 0.08, gap=0.1)
+    low = {name: USUAL[name] - 0.08 for name in ("corner_l", "corner_r", "upper")}
+    motion = read(reader, 600, **low, gap=0.1)
     assert motion["jaw_open"] == pytest.approx(0.1 * MATRIX["jaw_open"]["gap"], abs=0.01)
-    assert abs(read(reader, corner_l=USUAL["corner_l"] - 0.08)["corner_l"]) < 0.15
+    assert abs(read(reader, **low)["corner_l"]) < 0.15
+
+
+def test_a_lasting_frown_stays_a_frown() -> None:
+    frown = {name: USUAL[name] - 0.08 for name in ("corner_l", "corner_r")}
+    reader = MotionReader()
+    first, after = read(reader, 1, **frown), read(reader, 600, **frown)
+    assert first["corner_l"] < -0.5 and first["corner_l"] < after["corner_l"] < -0.3
+
+
+def test_a_yawn_does_not_pull_the_corners_up() -> None:
+    wide, yawn = read(MotionReader(), gap=0.28), read(MotionReader(), gap=0.6)
+    assert wide["corner_l"] == pytest.approx(yawn["corner_l"]) and wide["jaw_open"] == yawn["jaw_open"]
 
 
 def test_motion_stays_within_its_limits() -> None:
