@@ -1,84 +1,112 @@
-"""Find the edit directions of the bundled model in W+ and in the motion code.
+"""Find edit directions, of the bundled model and of imported generators.
 
-    python -m tools.find_directions --generator runs/generator/checkpoint.pt
+    python -m tools.find_directions                                             # the bundled model's edits
+    python -m tools.find_directions --method boundary --label "age>0.6" --out age.npy
+    python -m tools.find_directions --imported FOLDER --method components --out basis.pt
+    python -m tools.find_directions --imported FOLDER --method factors --out sefa.pt
+    python -m tools.find_directions --imported FOLDER --method label --people 500 --out labels.npz
+    python -m tools.find_directions --imported F --labels labels.npz --method channels --label "age>0.6" --out a.npy
 
-Supervised, with exact labels: for many random people the attribute is set to its two ends and nothing else is
-changed; the mean difference of their codes is the direction (strength 1 goes from one end to the other). Colours go
-to the layers of colour only, as style mixing in training taught them. Smile is motion, not identity. Prints, per
-direction, how much of the people's own differences it explains (the mean cosine) before writing
+*edits* (the default): supervised, with exact labels. For many random people the attribute is set to its two ends and
+nothing else is changed; the mean difference of their codes is the direction (strength 1 goes from one end to the
+other). Colours go to the layers of colour only, as style mixing in training taught them. Smile is motion, not identity.
+Prints, per direction, how much of the people's own differences it explains (the mean cosine) before writing
 ``engines/weights/directions.safetensors``.
+
+*boundary*, *components*, *factors*, *channels*: see ``tools/direction_methods.py``. They write the formats of published
+directions, which ``avatar-live models import`` takes. *label* draws an imported generator's pictures and labels their
+codes by the bundled encoder and FaceMesh.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from engines.attributes import column
+from engines.attributes import HAIR_STYLES, column
 from engines.motion import MOTION
 from engines.portrait import COLOUR_LAYERS, DIM, LAYERS, SHAPE_LAYERS
-from tools.export_models import load_generator
+from engines.sefa import factorize
+from tools.direction_methods import boundary, channel_scores, channel_step, components, paired
+from tools.direction_sources import Source, bundled_source, imported_source, label_imported, load_mapping
 from tools.face_world import names
 from tools.face_world.sampling import person
 from tools.train_generator import attribute_names
 
 ALL = (*SHAPE_LAYERS, *COLOUR_LAYERS)
 SMILE = dict(corner_l=0.75, corner_r=0.75, mouth_wide=0.35, squint_l=0.25, squint_r=0.25, lip_upper=0.15)
-DARK, FAIR = (0.035, 0.018, 0.012), (0.62, 0.44, 0.20)
+
+
+def hair_colour(red: float, green: float, blue: float) -> dict[str, float]:
+    """Attributes of hair of a colour (linear RGB) without grey."""
+    return {"hair_r": red, "hair_g": green, "hair_b": blue, "grey": 0.0}
+
+
+def hair_style(name: str) -> dict[str, float]:
+    """Attributes of one hair style."""
+    return {**dict.fromkeys(HAIR_STYLES, 0.0), name: 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What an edit sets at its two ends, and the layers it acts on."""
+
+    low: dict[str, float]
+    high: dict[str, float]
+    layers: tuple[int, ...] = field(default=ALL)
+
+
+SHAVEN = dict(beard=0.0, goatee=0.0, moustache=0.0, stubble=0.0)
+BROWN = hair_colour(0.14, 0.065, 0.030)
+EDITS: dict[str, Ends] = {
+    "age": Ends(dict(age=0.30, grey=0.0), dict(age=0.95, grey=0.85)),
+    "child": Ends(dict(age=0.35, grey=0.0, **SHAVEN), dict(age=0.06, grey=0.0, **SHAVEN)),
+    "beard": Ends(SHAVEN, {**SHAVEN, "beard": 1.0, "moustache": 0.9}),
+    "glasses": Ends(dict(glasses_round=0.0, glasses_square=0.0), dict(glasses_round=1.0, glasses_square=0.0)),
+    "hair": Ends(hair_colour(0.035, 0.018, 0.012), hair_colour(0.62, 0.44, 0.20), COLOUR_LAYERS),
+    "hair_red": Ends(BROWN, hair_colour(0.40, 0.09, 0.025), COLOUR_LAYERS),
+    "hair_blue": Ends(BROWN, hair_colour(0.10, 0.25, 0.60), COLOUR_LAYERS),
+    "hair_long": Ends(hair_style("hair_short"), hair_style("hair_long")),
+    "make_up": Ends(dict(make_up=0.0), dict(make_up=1.0, lip_r=0.55, lip_g=0.05, lip_b=0.09)),
+    # feminine (-) to masculine (+)
+    "presentation": Ends(
+        dict(femininity=0.95, beard=0.0, goatee=0.0, moustache=0.0), dict(femininity=0.05, make_up=0.0, stubble=0.4)
+    ),
+}
 
 
 def ends(edit: str, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
     """The people at both ends of an edit [n, attributes], and the layers it acts on."""
     low, high = people.copy(), people.copy()
-
-    def put(rows: np.ndarray, **values: float) -> None:
+    for rows, values in ((low, EDITS[edit].low), (high, EDITS[edit].high)):
         for name, value in values.items():
             rows[:, column(name)] = value
-
-    if edit == "age":
-        put(low, age=0.30, grey=0.0)
-        put(high, age=0.95, grey=0.85)
-        return low, high, ALL
-    if edit == "beard":
-        none = dict(beard=0.0, goatee=0.0, moustache=0.0, stubble=0.0)
-        put(low, **none)
-        put(high, **{**none, "beard": 1.0, "moustache": 0.9})
-        return low, high, ALL
-    if edit == "hair":
-        for rows, rgb in ((low, DARK), (high, FAIR)):
-            put(rows, grey=0.0, **{f"hair_{c}": v for c, v in zip("rgb", rgb, strict=True)})
-        return low, high, COLOUR_LAYERS
-    if edit == "glasses":
-        put(low, glasses_round=0.0, glasses_square=0.0)
-        put(high, glasses_round=1.0, glasses_square=0.0)
-        return low, high, ALL
-    put(low, femininity=0.95, beard=0.0, goatee=0.0, moustache=0.0)  # presentation: feminine (-) to masculine (+)
-    put(high, femininity=0.05, make_up=0.0, stubble=0.4)
-    return low, high, ALL
+    return low, high, EDITS[edit].layers
 
 
-def main() -> None:
-    """Command line."""
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--generator", type=Path, default=Path("runs/generator/checkpoint.pt"))
-    a.add_argument("--people", type=int, default=2000)
-    a.add_argument("--out", type=Path, default=Path("engines/weights/directions.safetensors"))
-    o = a.parse_args()
+def random_people(count: int, generator: Path) -> np.ndarray:
+    """Random people as a checkpoint's mapping network takes them, float32 [count, attributes].
+
+    A checkpoint from before the world had domains takes the attributes without them; they come last.
+    """
     random = np.random.default_rng(7)
-    columns = [names().index(n) for n in attribute_names()]
-    people = np.stack([person(random) for _ in range(o.people)])[:, columns]
-    mapping = load_generator(o.generator).mapping.eval()
+    columns = [names().index(n) for n in attribute_names()[: len(load_mapping(generator).mean)]]
+    return np.stack([person(random) for _ in range(count)])[:, columns]
+
+
+def find_edits(generator: Path, people: np.ndarray, out: Path) -> None:
+    """Write the bundled model's edits."""
+    mapping = load_mapping(generator)
     tensors: dict[str, np.ndarray] = {}
-    for edit in ("age", "beard", "glasses", "hair", "presentation"):
+    for edit in EDITS:
         low, high, layers = ends(edit, people)
         with torch.no_grad():
-            each = (mapping(torch.from_numpy(high)) - mapping(torch.from_numpy(low))).numpy()
-        direction = each.mean(0)
-        alike = float((each @ direction / (np.linalg.norm(each, axis=1) * np.linalg.norm(direction))).mean())
+            direction, alike = paired(*(mapping(torch.from_numpy(end)).numpy() for end in (low, high)))
         wplus = np.zeros((LAYERS, DIM), np.float32)
         wplus[list(layers)] = direction
         tensors[f"{edit}.wplus"], tensors[f"{edit}.motion"] = wplus, np.zeros(len(MOTION), np.float32)
@@ -87,7 +115,89 @@ def main() -> None:
     for name, value in SMILE.items():
         smile[MOTION.index(name)] = value
     tensors["smile.wplus"], tensors["smile.motion"] = np.zeros((LAYERS, DIM), np.float32), smile
-    save_file(tensors, o.out)
+    save_file(tensors, out)
+
+
+def find_boundary(source: Source, rule: str, out: Path) -> None:
+    """Write the boundary of a label as one direction."""
+    found = boundary(source.codes, source.labelled(rule))
+    np.save(out, found.normal[None])
+    print(f"{rule}: right for {found.accuracy:.1%} of the codes held out; people differ by {found.spread:.2f} along it")
+
+
+def find_components(source: Source, count: int, out: Path) -> None:
+    """Write the principal components of W as a GANSpace basis."""
+    found = components(source.codes, count)
+    basis = {"comp": found.components[:, None], "mean": found.mean[None], "std": found.std}
+    torch.save({name: torch.from_numpy(value) for name, value in basis.items()}, out)
+    whole = source.codes.var(axis=0).sum()
+    print("share of all variance: " + ", ".join(f"{value:.1%}" for value in found.std**2 / whole))
+
+
+def find_factors(source: Source, count: int, out: Path) -> None:
+    """Write the factors of the modulation weights."""
+    found = factorize(source.layers, sorted(set(source.rows)))
+    torch.save({"eigvec": torch.from_numpy(np.ascontiguousarray(found.directions[:count].T))}, out)
+    print("singular values: " + ", ".join(f"{value:.2f}" for value in np.sqrt(found.eigenvalues[:count])))
+
+
+def find_channels(source: Source, rule: str, count: int, out: Path) -> None:
+    """Write the step of the channel that tells a label best, by one standard deviation, and print the next best."""
+    found = channel_scores(source.codes, source.labelled(rule), source.layers)
+    for channel in found[:count]:
+        print(f"layer {channel.layer:2}, channel {channel.number:4}: {channel.score:+.2f} standard deviations")
+    best = found[0]
+    weight = source.layers[best.layer]
+    spread = float((source.codes @ weight[best.number]).std())
+    step = np.zeros((source.row_count, weight.shape[1]), np.float32)
+    step[source.rows[best.layer]] = np.sign(best.score) * spread * channel_step(weight, best.number)
+    np.save(out, step)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    methods = ("edits", "boundary", "components", "factors", "channels", "label")
+    a.add_argument("--method", choices=methods, default="edits")
+    a.add_argument("--generator", type=Path, default=Path("runs/generator/checkpoint.pt"))
+    a.add_argument("--imported", type=Path, metavar="FOLDER", help="an imported model instead of the bundled one")
+    a.add_argument("--labels", type=Path, metavar="FILE.npz", help="codes and labels that --method label wrote")
+    a.add_argument("--label", default="", metavar="RULE", help="NAME>NUMBER or NAME<NUMBER")
+    a.add_argument("--people", type=int, default=2000, help="how many codes")
+    a.add_argument("--count", type=int, default=10, help="how many components, factors or channels")
+    a.add_argument("--out", type=Path, default=Path("engines/weights/directions.safetensors"))
+    return a.parse_args()
+
+
+def main() -> None:
+    """Command line."""
+    o = arguments()
+    if o.method == "edits":
+        if o.imported is not None:
+            raise SystemExit("--method edits is for the bundled model; wanted another --method for an imported one")
+        find_edits(o.generator, random_people(o.people, o.generator), o.out)
+        return
+    if o.out.suffix == ".safetensors":
+        raise SystemExit(f"--method {o.method} needs an --out of its own: FILE.npy, FILE.pt or FILE.npz")
+    if o.method == "label":
+        from engines.bundled import load
+
+        if o.imported is None:
+            raise SystemExit("--method label is for an imported model; the bundled one's people have exact labels")
+        print(f"{label_imported(o.imported, o.people, 7, load('toon'), o.out)} of {o.people} pictures have a face")
+        return
+    if o.imported is None:
+        source = bundled_source(o.generator, random_people(o.people, o.generator))
+    else:
+        source = imported_source(o.imported, o.people, 7, o.labels)
+    if o.method == "boundary":
+        find_boundary(source, o.label, o.out)
+    elif o.method == "components":
+        find_components(source, o.count, o.out)
+    elif o.method == "factors":
+        find_factors(source, o.count, o.out)
+    else:
+        find_channels(source, o.label, o.count, o.out)
 
 
 if __name__ == "__main__":

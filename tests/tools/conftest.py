@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.golden import golden
+
+__all__ = ["golden"]
+
 
 @pytest.fixture(scope="session")
 def face_world():

@@ -83,8 +83,10 @@ def test_the_exported_encoder_equals_the_trained_one(exported: Path, checkpoints
 
 
 def test_the_program_loads_what_was_exported(exported: Path) -> None:
+    from tools import find_directions
+
     model = load("toon", "auto", exported)
-    assert set(model.directions) == {"age", "beard", "glasses", "hair", "presentation", "smile"}
+    assert set(model.directions) == {*find_directions.EDITS, "smile"}
     hair, smile = model.directions["hair"], model.directions["smile"]
     assert np.abs(hair.wplus[:5]).max() == 0 < np.abs(hair.wplus[5:]).max(), "hair colour is for layers of colour"
     assert np.abs(smile.wplus).max() == 0 < smile.motion[MOTION.index("corner_l")]
