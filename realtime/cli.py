@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from realtime import __version__, cli_avatar, cli_models, configuration
+from realtime import __version__, cli_avatar, cli_calibrate, cli_models, configuration
 from realtime.command import FAULT, console, guarded
 from realtime.errors import UsageError
 
@@ -22,6 +22,7 @@ NO_SETTINGS = (CONFIG, "AVATAR_LIVE_MODELS", "AVATAR_LIVE_AVATARS")  # variables
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(cli_models.models, name="models")
+app.command()(cli_calibrate.calibrate)
 app.add_typer(cli_avatar.avatars, name="avatar")
 
 Config = Annotated[

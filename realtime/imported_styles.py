@@ -14,7 +14,7 @@ def imported_styles() -> dict[str, Any]:
     for path in sorted(default_folder().glob("[!.]*/model.json")):
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
-            if any(file["role"] == "encoder" for file in row["files"]):
+            if row["kind"] == "calibrated" or any(file["role"] == "encoder" for file in row["files"]):
                 description = f"imported {row['kind']}, {row['resolution']} px"
                 tables[path.parent.name] = {"description": description, "model": path.parent.name, "mode": "paste"}
         except (OSError, ValueError, KeyError, TypeError):

@@ -32,6 +32,7 @@ WHO_NAMES_STAGES = {
     "realtime/stages.py",  # the stages of one face
     "realtime/faces_stages.py",  # and of several
     "realtime/faces_compositing.py",  # the compositor of several faces is one of one, and more
+    "realtime/calibration_frames.py",  # looks at a source without a pipeline
     "realtime/photographic_stages.py",  # and of an imported model
     "realtime/session.py",  # opens source and outputs
     "realtime/doctor.py",  # tries everything

@@ -31,8 +31,8 @@ class Filler:
         self.random = torch.Generator().manual_seed(seed)
 
     def width(self, full: int) -> int:
-        """A full width scaled down, at least 4."""
-        return max(4, round(full * self.widths))
+        """A full width scaled down, to a sixteenth at least."""
+        return max(full // 16, round(full * self.widths))
 
     def add(self, name: str, *shape: int, offset: float = 0.0, scale: float = 1.0) -> None:
         """offset +- scale, uniform."""

@@ -179,7 +179,7 @@ def install(converted: Converted, source: Source, out_dir: Path, name: str) -> I
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=out_dir))
         try:
             report = _write(work, folder, name, source, converted)
-            _install(work, folder)
+            put_in_place(work, folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -256,7 +256,7 @@ def write_contact_sheet(path: Path, rows: list[npt.NDArray[np.float32]]) -> None
     path.write_bytes(png.tobytes())
 
 
-def _install(work: Path, folder: Path) -> None:
+def put_in_place(work: Path, folder: Path) -> None:
     """Put the finished folder into place by renaming; an old one is moved away first and removed last."""
     old = None
     if folder.exists():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from engines.calibration_delta import apply_delta, load_delta
 from engines.checkpoints.errors import CheckpointError
 from engines.checkpoints.importing import MANIFEST, file_sha256
 from engines.checkpoints.networks import ENCODER, GENERATOR, Converted, Network
+
+CALIBRATED, DELTA = "calibrated", "delta.safetensors"
 
 
 def list_models(out_dir: Path) -> list[dict[str, Any]]:
@@ -34,7 +38,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def verify_model(folder: Path) -> None:
     """Compare every file of a model with its manifest row. Raises CheckpointError at the first that differs."""
-    for entry in read_manifest(folder)["files"]:
+    row = read_manifest(folder)
+    if row["kind"] == CALIBRATED:
+        verify_model(folder.parent / str(row.get("base")))
+    for entry in row["files"]:
         path = folder / str(entry["name"])
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; import the model again")
@@ -45,8 +52,24 @@ def verify_model(folder: Path) -> None:
 def load_model(folder: Path) -> Converted:
     """The networks of an imported model as numpy arrays; ``engines.torch_networks`` makes them runnable with torch."""
     row = read_manifest(folder)
+    if row["kind"] == CALIBRATED:
+        return _calibrated(folder, row)
     roles = [entry["role"] for entry in row["files"] if entry.get("role") in (GENERATOR, ENCODER)]
     return Converted(row["kind"], tuple(load_network(folder / f"{role}.safetensors") for role in roles))
+
+
+def _calibrated(folder: Path, row: dict[str, Any]) -> Converted:
+    """The networks of the model that was calibrated, with the calibration's delta in its generator."""
+    base = folder.parent / str(row.get("base"))
+    if read_manifest(base)["files"] != row.get("base_files"):
+        raise CheckpointError(f"{base} is not the model that {row['name']!r} was calibrated on; calibrate again")
+    converted = load_model(base)
+    delta = load_delta(folder / DELTA)
+    networks = tuple(
+        replace(network, tensors=apply_delta(network.tensors, delta)) if network.role == GENERATOR else network
+        for network in converted.networks
+    )
+    return replace(converted, networks=networks)
 
 
 def load_network(path: Path) -> Network:
