@@ -13,6 +13,7 @@ from realtime.outputs.base import checked_pixels, even_pixels, even_size
 from realtime.settings import OutputSettings
 
 LABEL = "avatar-live"
+TAKEN = "could not be started"  # pyvirtualcam's OBS backends, when the one camera has its one feeder
 INSTALL = {
     "Linux": (
         "install and load v4l2loopback:\n"
@@ -96,6 +97,8 @@ def missing_camera(name: str | None, reason: str, choices: list[str], system: st
     wanted = "no virtual camera" if name is None else f"no virtual camera {name!r}"
     if choices:
         return f"{wanted}: {_short(reason)}; close the program that uses it, or take one of {', '.join(choices)}"
+    if TAKEN in reason:
+        return f"{wanted}: {_short(reason)}; OBS or another program feeds it: press Stop Virtual Camera there, or close it"
     commands = INSTALL.get(system or platform.system(), "there is none for this operating system; use --output page")
     return f"{wanted}: {_short(reason)}; {commands}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 
@@ -27,6 +28,7 @@ from rig import (
     record,
     told,
     unload,
+    until,
 )  # fmt: skip
 
 VGA, HD = (640, 480), (1280, 720)
@@ -41,6 +43,7 @@ def devices(request: pytest.FixtureRequest) -> Iterator[None]:
     load("webcam", WEBCAM, WEBCAM_LABEL)
     load("v4l2loopback", VIRTUAL, VIRTUAL_LABEL, exclusive)
     yield
+    Player.stop_all()
     for module in ("webcam", "v4l2loopback"):
         if loaded(module):
             unload(module)
@@ -133,27 +136,19 @@ def test_a_webcam_that_vanishes_and_returns_never_ends_the_stream() -> None:
         program.running()
         with Application() as application:
             application.watch(WARM_S)
-            reader = Watcher(application)
-            for way in ("feeder killed", "module reloaded"):
-                gone_ns = player.stop()
-                reader.until_number(False)
-                held_ms = (reader.at_ns - gone_ns) * 1e-6
-                if way == "module reloaded":
-                    reader.meanwhile(lambda: subprocess.run(["rmmod", "webcam"], capture_output=True).returncode == 0)
-                    load("webcam", WEBCAM, WEBCAM_LABEL)
-                reader.watch(1.0)
-                player = Player(VGA, 30)
-                back_ns = int(player.written[player.written > 0].min())
-                reader.until_number(True)
-                back_ms = (reader.at_ns - back_ns) * 1e-6
-                reader.watch(2.0)
-                record(
-                    f"webcam away, {way}",
-                    holding_after_ms=round(held_ms),
-                    avatar_after_return_ms=round(back_ms),
-                    widest_gap_ms=round(reader.widest_ms),
-                )
-                assert held_ms < 500 and back_ms < 2000 and reader.widest_ms < 500, (held_ms, back_ms, reader.widest_ms)
+            with Watcher(application) as watcher:
+                for way in ("feeder killed", "module reloaded"):
+                    gone_ns = player.stop()
+                    held_ms = watcher.after(gone_ns, numbered=False)
+                    if way == "module reloaded":
+                        unload("webcam")
+                        load("webcam", WEBCAM, WEBCAM_LABEL)
+                    player = Player(VGA, 30)
+                    back_ns = int(player.written[player.written > 0].min())
+                    back_ms = watcher.after(back_ns, numbered=True)
+                    times = {"holding_after_ms": round(held_ms), "avatar_after_return_ms": round(back_ms)}
+                    record(f"webcam away, {way}", **times, widest_gap_ms=round(watcher.widest_ms()))
+                    assert held_ms < 500 and back_ms < 2000 and watcher.widest_ms() < 500
         player.stop()
         program.stop()
 
@@ -220,26 +215,36 @@ def test_with_exclusive_caps_and_without(devices: None, request: pytest.FixtureR
 
 
 class Watcher:
-    """An application that is watched while other things happen."""
+    """An application that reads on in a thread while other things happen."""
 
     def __init__(self, application: Application) -> None:
-        self._application = application
-        self.at_ns, self.widest_ms = time.monotonic_ns(), 0.0
+        self._application, self._ended = application, False
+        self._seen: list[tuple[int, bool]] = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
 
-    def watch(self, seconds: float, enough=None) -> None:
-        """Read on; every gap between two pictures counts."""
-        end_ns = time.monotonic_ns() + round(seconds * 1e9)
-        while time.monotonic_ns() < end_ns:
-            picture = self._application.picture()
-            assert picture is not None, "the application lost the stream"
-            now_ns = time.monotonic_ns()
-            self.widest_ms, self.at_ns = max(self.widest_ms, (now_ns - self.at_ns) * 1e-6), now_ns
-            if enough is not None and enough(picture):
-                return
-        assert enough is None, f"not within {seconds:g} s"
+    def after(self, since_ns: int, numbered: bool) -> float:
+        """Milliseconds from ``since_ns`` until a picture came with a number, or without one."""
 
-    def until_number(self, there: bool) -> None:
-        self.watch(20, lambda picture: (scene.number(picture) is not None) == there)
+        def came() -> int | None:
+            return next((at_ns for at_ns, known in list(self._seen) if at_ns > since_ns and known == numbered), None)
 
-    def meanwhile(self, done) -> None:
-        self.watch(20, lambda _: done())
+        until(f"a picture {'with' if numbered else 'without'} a number", lambda: came() is not None)
+        at_ns = came()
+        assert at_ns is not None and self._thread.is_alive(), "the application lost the stream"
+        return (at_ns - since_ns) * 1e-6
+
+    def widest_ms(self) -> float:
+        """The longest time between two pictures."""
+        return float(np.diff([at_ns for at_ns, _ in self._seen]).max() * 1e-6)
+
+    def _run(self) -> None:
+        while not self._ended and (picture := self._application.picture()) is not None:
+            self._seen.append((time.monotonic_ns(), scene.number(picture) is not None))
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        self._thread.join()

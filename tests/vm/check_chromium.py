@@ -30,6 +30,7 @@ def devices() -> Iterator[None]:
     load("webcam", WEBCAM, WEBCAM_LABEL)
     load("v4l2loopback", VIRTUAL, VIRTUAL_LABEL)
     yield
+    Player.stop_all()
     for module in ("webcam", "v4l2loopback"):
         unload(module)
 

@@ -68,6 +68,7 @@ class Player:
 
     made: dict[tuple[int, int], np.ndarray] = {}
     files: dict[tuple[tuple[int, int], str], tuple[Path, list[int]]] = {}
+    playing: list[Player] = []
 
     def __init__(self, size: tuple[int, int], fps: float, fourcc: str = "YUYV", number: int = WEBCAM) -> None:
         self.size, self.fps = size, fps
@@ -81,6 +82,7 @@ class Player:
         self.written = np.memmap(times, np.int64, "r", shape=(len(sizes),))
         command = [sys.executable, "player.py", f"/dev/video{number}", path, *size, fourcc, fps, times, *sizes]
         self._process = subprocess.Popen([str(part) for part in command])
+        self.playing.append(self)
         until("the webcam plays", lambda: bool(self.written.any()) or self._process.poll() is not None)
         assert self._process.poll() is None, "the webcam cannot play"
 
@@ -89,6 +91,12 @@ class Player:
         self._process.kill()
         self._process.wait()
         return int(self.written.max())
+
+    @classmethod
+    def stop_all(cls) -> None:
+        """End those that a failed check left."""
+        while cls.playing:
+            cls.playing.pop().stop()
 
     def __enter__(self) -> Player:
         return self

@@ -6,36 +6,18 @@ import threading
 
 import pytest
 
-from realtime.clock import FakeClock
 from realtime.errors import DeviceError
 from realtime.frames import Picture
 from realtime.outputs.base import Output
 from realtime.outputs.null import NullOutput
 from realtime.outputs.paced import PacedOutput
 from realtime.statistics import Statistics
+from tests.realtime.baton import PATIENCE_S, Baton
 from tests.realtime.clips import quadrants
 
 SIZE = (16, 12)
 FPS = 25.0
 STEP_NS = 40_800_000  # a beat of 25 a second, and more than it can be steered by
-PATIENCE_S = 10
-
-
-class Baton(FakeClock):
-    """A clock whose sleepers wait until the test has moved it to their time."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self._moved = threading.Condition()
-
-    def sleep_until_ns(self, when_ns: int) -> None:
-        with self._moved:
-            assert self._moved.wait_for(lambda: self.now_ns() >= when_ns, PATIENCE_S)
-
-    def advance_ns(self, step_ns: int) -> None:
-        with self._moved:
-            super().advance_ns(step_ns)
-            self._moved.notify_all()
 
 
 class Recorder(NullOutput):

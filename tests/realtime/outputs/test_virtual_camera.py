@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +14,11 @@ import pyvirtualcam
 from realtime.errors import DeviceError, UsageError
 from realtime.frames import Picture
 from realtime.outputs import open_output
+from realtime.outputs.paced import PacedOutput
 from realtime.outputs.virtual_camera import missing_camera
 from realtime.settings import OutputSettings
+from realtime.statistics import Statistics
+from tests.realtime.baton import PATIENCE_S, Baton
 from tests.realtime.clips import quadrants
 
 SETTINGS = OutputSettings(camera_backend="strict")
@@ -32,6 +38,7 @@ class Strict:
         self.frames: list[np.ndarray] = []
         self.closed = 0
         self.broken = False
+        self._came = threading.Condition()
         Strict.opened.append(self)
 
     def send(self, frame: np.ndarray) -> None:
@@ -40,7 +47,13 @@ class Strict:
         assert frame.size == self.size[0] * self.size[1] * 3
         if self.broken:
             raise RuntimeError("the module was unloaded")
-        self.frames.append(frame.reshape(self.size[1], self.size[0], 3).copy())
+        with self._came:
+            self.frames.append(frame.reshape(self.size[1], self.size[0], 3).copy())
+            self._came.notify_all()
+
+    def wait_for(self, many: int) -> bool:
+        with self._came:
+            return self._came.wait_for(lambda: len(self.frames) >= many, PATIENCE_S)
 
     def close(self) -> None:
         self.closed += 1
@@ -51,6 +64,85 @@ class Strict:
 
     def native_fourcc(self) -> int | None:
         return None
+
+
+class Obs(Strict):
+    """As OBS's: one device of one name, which one program at a time may feed."""
+
+    NAME = "OBS Virtual Camera"
+
+    def __init__(self, *, device: str | None, **rest: Any) -> None:
+        if device not in (None, self.NAME):
+            raise RuntimeError(f"This backend supports only the '{self.NAME}' device.")
+        if any(isinstance(other, Obs) and not other.closed for other in Strict.opened):
+            raise RuntimeError("virtual camera output could not be started")
+        super().__init__(device=None, **rest)
+
+    def device(self) -> str:
+        return self.NAME
+
+
+class UnityCapture(Strict):
+    """As Unity Capture's: devices by the names that its installer gave them."""
+
+    NAMES = ("Unity Video Capture", "Avatar")
+
+    def __init__(self, *, device: str | None, **rest: Any) -> None:
+        if device not in (None, *self.NAMES):
+            raise RuntimeError(f"No camera registered with this name ({device}).")
+        super().__init__(device=None, **rest)
+        self._name = device or self.NAMES[0]
+
+    def device(self) -> str:
+        return self._name
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backends that pyvirtualcam has on Windows, in its order, and none of this system's."""
+    monkeypatch.setattr(pyvirtualcam.camera, "BACKENDS", {"obs": Obs, "unitycapture": UnityCapture})
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+
+
+@pytest.mark.parametrize(
+    ("text", "backend", "device"),
+    [
+        ("virtual", "auto", "OBS Virtual Camera"),
+        ("virtual:OBS Virtual Camera", "obs", "OBS Virtual Camera"),
+        ("virtual", "unitycapture", "Unity Video Capture"),
+        ("virtual:Avatar", "auto", "Avatar"),
+    ],
+)
+def test_backends_of_windows_are_fed_evenly_and_closed_once(
+    windows: None, text: str, backend: str, device: str
+) -> None:
+    clock = Baton()
+    settings = OutputSettings(camera_backend=backend, fps=25)
+    output = PacedOutput(open_output(text, (65, 47), 30, settings, None), 25, clock, Statistics(clock))
+    assert output.describe().startswith(f"virtual camera {device}: 66x48 at 25 fps")
+    camera = Strict.opened[-1]
+    for number in range(4):
+        output.send(Picture(number, number, np.full((47, 65, 3), 50 * number, np.uint8)))
+        clock.advance_ns(40_800_000 if number else 20_000_000)
+        assert camera.wait_for(number + 1)
+    output.send(Picture(4, 4, quadrants(65, 47)))
+    clock.advance_ns(40_800_000)
+    output.close()
+    output.close()
+    assert [int(frame[0, 0, 0]) for frame in camera.frames[:4]] == [0, 50, 100, 150]
+    assert (camera.frames[4][:47, :65] == quadrants(65, 47)).all() and len(camera.frames) == 5
+    assert camera.closed == 1
+
+
+def test_obs_has_one_camera_for_one_program(windows: None) -> None:
+    settings = OutputSettings(camera_backend="obs")
+    first = open_output("virtual", (64, 48), 30, settings, None)
+    with pytest.raises(DeviceError, match="output could not be started; OBS or another program feeds it: press Stop"):
+        open_output("virtual", (64, 48), 30, settings, None)
+    first.close()
+    open_output("virtual", (64, 48), 30, settings, None).close()
+    with pytest.raises(DeviceError, match="supports only the 'OBS Virtual Camera' device; install OBS Studio"):
+        open_output("virtual:Other", (64, 48), 30, settings, None)
 
 
 @pytest.fixture(autouse=True)
