@@ -98,7 +98,7 @@ def missing_camera(name: str | None, reason: str, choices: list[str], system: st
     if choices:
         return f"{wanted}: {_short(reason)}; close the program that uses it, or take one of {', '.join(choices)}"
     if TAKEN in reason:
-        return f"{wanted}: {_short(reason)}; OBS or another program feeds it: press Stop Virtual Camera there or close it"
+        return f"{wanted}: {_short(reason)}; OBS or another program feeds it: press Stop Virtual Camera there"
     commands = INSTALL.get(system or platform.system(), "there is none for this operating system; use --output page")
     return f"{wanted}: {_short(reason)}; {commands}"
 
