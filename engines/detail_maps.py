@@ -126,10 +126,11 @@ def temples(rays: Rays, eye: Tensor) -> Tensor:
     return arms.sum(1, keepdim=True)
 
 
-def eyes(rays: Rays, rest: Tensor, gaze: Tensor) -> list[Tensor]:
+def eyes(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor) -> list[Tensor]:
     """What of the eyeballs shows, iris, pupil, upper lid, lower lid, glint: 6 maps, both eyes in each.
 
-    ``rest`` are the tracked points at rest [N, points, 3] (order of ``points_of`` in head.h), ``gaze`` is [N, 2].
+    ``rest`` are the tracked points at rest [N, points, 3] (order of ``points_of`` in head.h), ``gaze`` is [N, 2];
+    ``natural`` [N, 1] is 1 for natural proportions, whose irises are smaller.
     """
     look = F.normalize(torch.cat([gaze * gaze.new_tensor([0.48, 0.40]), torch.ones_like(gaze[:, :1])], 1), dim=1)
     centre, upper, lower, inner, outer = (rest[:, i : i + 18 : 17] for i in (0, 1, 2, 6, 7))  # [N, 2 sides, 3]
@@ -158,7 +159,8 @@ def eyes(rays: Rays, rest: Tensor, gaze: Tensor) -> list[Tensor]:
     lights = F.normalize(look.new_tensor([[0.30, 0.42, 0.85], [-0.34, -0.30, 0.85]]), dim=1)
     glints = [cosine(lights[i] @ rays.turn) for i in (0, 1)]  # in the camera's frame: they stay where the lights are
     glint = torch.exp((glints[0] - 1) * 160) + 0.22 * torch.exp((glints[1] - 1) * 110)
-    edges = torch.cat([0.56 - angle, 0.275 - angle], 1) * torch.cat([radius, radius], 1) / 0.008
+    iris = 0.56 - 0.12 * natural[..., None]  # an angle
+    edges = torch.cat([iris - angle, 0.49 * iris - angle], 1) * torch.cat([radius, radius], 1) / 0.008
     inner_parts = torch.sigmoid(edges) * torch.cat([seen, seen], 1)
     lids = band(torch.cat([above, below], 1), 0.018) * torch.cat([on_eye, on_eye], 1)
     return [a[:, 0::2] + a[:, 1::2] for a in (seen, inner_parts, lids, seen * glint)]
@@ -191,7 +193,7 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
     return [band(above, 0.032) * across, band(below, 0.038) * across, between * across]
 
 
-def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, size: int) -> Tensor:
+def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor, size: int) -> Tensor:
     """All maps: [N, 36, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-17 bulk of cap, bell, bun, afro, braids, ears, 18-20 glasses, 21
@@ -203,7 +205,7 @@ def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, size: int) -> Tensor:
         *surfaces(rays),
         *glasses(rays, eye),
         temples(rays, eye),
-        *eyes(rays, rest, gaze),
+        *eyes(rays, rest, gaze, natural),
         brows(rays, rest),
         *lips(rays, rest),
         place.sin(),

