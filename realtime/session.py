@@ -100,6 +100,7 @@ def _open(
     """The pipeline with everything open; what was opened is closed again if something cannot be."""
     from realtime.capture import open_source
     from realtime.compositing import output_size
+    from realtime.holding import card
     from realtime.outputs import open_output
     from realtime.outputs.paced import PacedOutput
     from realtime.pipeline import Pipeline, build_stages
@@ -111,6 +112,7 @@ def _open(
         stages, model = build_stages(settings, source.size)
         opened.callback(stages.tracker.close)
         size = output_size(source.size, settings.compositing)
+        card(size)  # kept: drawing it only when the camera is gone would take a tenth of a second then
         outputs = []
         for text in request.outputs:
             output = open_output(text, size, source.fps, settings.output, source.path)
