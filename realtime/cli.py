@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from realtime import __version__, cli_avatar, cli_calibrate, cli_models, configuration
+from realtime import __version__, cli_avatar, cli_calibrate, cli_invert, cli_models, configuration
 from realtime.command import FAULT, console, guarded
 from realtime.errors import UsageError
 
@@ -24,6 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 app.add_typer(cli_models.models, name="models")
 app.command()(cli_calibrate.calibrate)
 app.add_typer(cli_avatar.avatars, name="avatar")
+app.command()(cli_invert.invert)
 
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE", envvar=CONFIG, help="Settings and styles of your own, in TOML.")

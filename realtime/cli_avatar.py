@@ -175,7 +175,7 @@ def _shown(avatar: Avatar, picture: Path | None) -> None:
         from realtime.identity_studio import VIEW_PX, on_paper
 
         with closing(_studio()) as studio:
-            _write(picture, on_paper(studio.draw(avatar.attributes()), VIEW_PX))
+            write_png(picture, on_paper(studio.draw(avatar.attributes()), VIEW_PX))
 
 
 def _present(studio: Studio, avatar: Avatar, person: Pixels, picture: Path | None, show: bool) -> None:
@@ -184,14 +184,14 @@ def _present(studio: Studio, avatar: Avatar, person: Pixels, picture: Path | Non
 
     pair = beside(person, studio.draw(avatar.attributes()))
     if picture is not None:
-        _write(picture, pair)
+        write_png(picture, pair)
     if show:
         from realtime.identity_window import show_until_closed
 
         show_until_closed(pair)
 
 
-def _write(path: Path, pixels: Pixels) -> None:
+def write_png(path: Path, pixels: Pixels) -> None:
     """Write a picture as PNG. Raises OutputError."""
     import cv2
 

@@ -22,7 +22,7 @@ from realtime.alignment import Aligner
 from realtime.capture import Stalled, open_source
 from realtime.clock import SystemClock
 from realtime.errors import SourceError
-from realtime.frames import Frame, Pixels
+from realtime.frames import Crop, Face, Frame, Pixels
 from realtime.generating import straight
 from realtime.identity import IdentityEstimator
 from realtime.identity_cues import Look, at_rest, look, to_bgr
@@ -62,12 +62,17 @@ class Studio:
         """Free the tracker."""
         self._tracker.close()
 
-    def look(self, frame: Frame) -> tuple[Look, Pixels] | None:
-        """The evidence of one frame and its crop, or None without a face."""
+    def find(self, frame: Frame) -> tuple[Face, Crop] | None:
+        """The face in a frame and its crop, or None without one."""
         face = self._tracker.track(frame)
-        if face is None:
+        return None if face is None else (face, self._aligner.align(frame, face))
+
+    def look(self, frame: Frame) -> tuple[Look, Pixels] | None:
+        """The evidence of one frame and its crop's pixels, or None without a face."""
+        found = self.find(frame)
+        if found is None:
             return None
-        crop = self._aligner.align(frame, face)
+        face, crop = found
         (network,) = self.model.encoder.infer(crop.pixels[None])
         return look(face, crop, network[0]), crop.pixels
 

@@ -38,6 +38,7 @@ WHO_NAMES_STAGES = {
     "realtime/doctor.py",  # tries everything
     "realtime/demo.py",  # its actor is drawn by the generator
     "realtime/identity_studio.py",  # makes avatars of faces
+    "realtime/invert.py",  # takes pose and expression of a photo
 }
 
 LINES, FUNCTION_LINES = 300, 40
