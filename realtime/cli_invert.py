@@ -1,0 +1,105 @@
+"""``avatar-live invert photo.jpg``: the code of a photo, how like it is and how editable it stays.
+
+The table goes to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from realtime.command import console, guarded
+from realtime.errors import EngineError
+
+if TYPE_CHECKING:
+    from realtime.invert import Problem, Result
+
+REPORT_EVERY = 20  # steps
+
+
+def invert(
+    photo: Annotated[Path, typer.Argument(help="A photo of one face.")],
+    model: Annotated[str, typer.Option(help="The bundled model, or an imported one: see [b]models list[/].")] = "toon",
+    editability: Annotated[
+        float, typer.Option(min=0, max=1, help="0: as like as it gets; 1: as editable as it gets.")
+    ] = 0.5,
+    steps: Annotated[int, typer.Option(min=1, max=5000, help="How many steps to refine the encoder's code.")] = 120,
+    tune: Annotated[
+        int, typer.Option(min=0, max=2000, metavar="STEPS", help="Then fine-tune the generator around it.")
+    ] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE.pt", help="The bundled model's weights for torch. \\[the checkout's]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.safetensors", help="Write the code.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Write photo, start and result: shows the photo.")
+    ] = None,
+) -> None:
+    """Find the code of a photo by the encoder, refined by optimisation. Needs torch."""
+    with guarded():
+        if importlib.util.find_spec("torch") is None:
+            raise EngineError(
+                "inversion optimises with torch, which is not installed; install it with: pip install torch. "
+                "(avatar-live avatar create estimates a person without it)"
+            )
+        from realtime import invert as inverting
+
+        problem = _problem(photo, model, checkpoint)
+        result = inverting.solve(problem, editability, steps, tune, _told)
+        Console().print(_table(result, editability))
+        if out is not None:
+            inverting.write_code(out, result.found.wplus)
+            _say(f"wrote {out}")
+        if picture is not None:
+            _write_picture(picture, problem, result)
+
+
+def _problem(photo: Path, model: str, checkpoint: Path | None) -> Problem:
+    from engines.bundled import MODELS
+    from realtime.invert import bundled_problem, imported_problem
+    from realtime.settings import Settings
+
+    if model in MODELS:
+        return bundled_problem(photo, Settings(), checkpoint)
+    from engines.models_folder import models_folder
+
+    return imported_problem(photo, Settings(), models_folder().model(model))
+
+
+def _table(result: Result, editability: float) -> Table:
+    found = result.found
+    table = Table(f"editability {editability:g}", "encoder", "refined", box=None, header_style="bold")
+    table.add_row("error, of 255", f"{255 * found.start_error:.1f}", f"{255 * found.error:.1f}")
+    table.add_row("distance to the centre of W", f"{found.start_distance:.2f}", f"{found.distance:.2f}")
+    for name, effect in result.effects.items():
+        table.add_row(f"effect of {name}", "100 %", f"{100 * effect:.0f} %")
+    if result.tuned is not None:
+        table.add_row("error after tuning, of 255", "", f"{255 * result.tuned:.1f}")
+    return table
+
+
+def _told(part: str) -> Callable[[int, float], None]:
+    def step(number: int, difference: float) -> None:
+        if number % REPORT_EVERY == 0:
+            _say(f"{part}: step {number}, difference {difference:.4f}")
+
+    return step
+
+
+def _write_picture(path: Path, problem: Problem, result: Result) -> None:
+    import numpy as np
+
+    from realtime.cli_avatar import write_png
+
+    shown = [problem.photo(), problem.picture(problem.start), problem.picture(result.found.wplus)]
+    write_png(path, np.hstack(shown))
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
