@@ -14,12 +14,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from realtime.clock import SystemClock
+from realtime.clock import Clock, SystemClock
 from realtime.settings import Settings
 from realtime.statistics import Snapshot, Statistics, write_statistics
 
 if TYPE_CHECKING:
+    from realtime.capture import Source
     from realtime.contact_sheet import ContactSheet
+    from realtime.outputs import Output
     from realtime.pipeline import Pipeline
 
 SHOWN_AS_THEY_COME = ("virtual", "window", "page")
@@ -100,9 +102,6 @@ def _open(
     """The pipeline with everything open; what was opened is closed again if something cannot be."""
     from realtime.capture import open_source
     from realtime.compositing import output_size
-    from realtime.holding import card
-    from realtime.outputs import open_output
-    from realtime.outputs.paced import PacedOutput
     from realtime.pipeline import Pipeline, build_stages
 
     clock, settings = SystemClock(), request.settings
@@ -112,14 +111,7 @@ def _open(
         stages, model = build_stages(settings, source.size)
         opened.callback(stages.tracker.close)
         size = output_size(source.size, settings.compositing)
-        card(size)  # kept: drawing it only when the camera is gone would take a tenth of a second then
-        outputs = []
-        for text in request.outputs:
-            output = open_output(text, size, source.fps, settings.output, source.path)
-            if output.wants_pacing:
-                output = PacedOutput(output, settings.output.fps or source.fps, clock, statistics)
-            opened.callback(output.close)
-            outputs.append(output)
+        outputs = [_opened_output(text, size, source, request, clock, statistics, opened) for text in request.outputs]
         pace = settings.pipeline
         if pace.pace == "auto" and any(text.partition(":")[0] in SHOWN_AS_THEY_COME for text in request.outputs):
             pace = replace(pace, pace="newest")
@@ -131,6 +123,29 @@ def _open(
             console.print(f"{name:7}{line}", markup=False, highlight=False, soft_wrap=True)
         opened.pop_all()  # from here on the pipeline closes them
     return pipeline
+
+
+def _opened_output(
+    text: str,
+    size: tuple[int, int],
+    source: Source,
+    request: Request,
+    clock: Clock,
+    statistics: Statistics,
+    opened: ExitStack,
+) -> Output:
+    """One output, fed evenly where it wants that; ``opened`` closes it."""
+    from realtime.holding import card
+    from realtime.outputs import open_output
+    from realtime.outputs.paced import PacedOutput
+
+    settings = request.settings.output
+    card(size)  # kept: drawing it only when the camera is gone would take a tenth of a second then
+    output = open_output(text, size, source.fps, settings, source.path)
+    if output.wants_pacing:
+        output = PacedOutput(output, settings.fps or source.fps, clock, statistics)
+    opened.callback(output.close)
+    return output
 
 
 def _contact_sheet(path: Path | None) -> ContactSheet | None:
