@@ -9,6 +9,9 @@ and the same figures (``tools/figures.py``) are taken from both.
 * stability: RMS speed of the avatar's points, in eye-corner distances a second, over the quarter of the frames in which
   the person moved least; with and without the smoother, and how many times smaller it is with it.
 
+FaceMesh does not follow drawn brows (docs/decisions/0043), so a second table compares the person with what the
+generator was told to draw (``tools/drawn_places.py``): brows and the head's angles.
+
 A figure that hardly changes in a clip (its spread is below NOISE) says nothing about following: its r is put in
 brackets and left out of the means; the JSON has every number.
 """
@@ -28,7 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.compositing import draw
-from realtime.frames import Face, Floats, Frame, Portrait, Transform
+from realtime.frames import Face, Floats, Frame, Latent, Portrait, Transform
+from tools.drawn_places import DRAWN, drawn_figures
 from tools.figures import FIGURES, NOISE, Series, figures, lag, pearson, still_speed
 from tools.record import record
 
@@ -38,10 +42,14 @@ GREY = 150
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """What was seen over a clip: points float64 [N, 478, 2] in frame pixels, figures [N, 10]; NaN without a face."""
+    """What was seen over a clip: points float64 [N, 478, 2] in frame pixels, figures [N, 10]; NaN without a face.
+
+    drawn: what the generator was told to draw, [N, 5]; None for a person.
+    """
 
     points: Series
     figures: Series
+    drawn: Series | None = None
 
 
 class Recorder:
@@ -50,6 +58,7 @@ class Recorder:
     def __init__(self) -> None:
         self._points: list[Series] = []
         self._figures: list[Series] = []
+        self._drawn: list[Series] = []
 
     def add(self, landmarks: Floats | None, to_frame: Transform | None = None) -> None:
         """One frame's face (None: none was found); ``to_frame`` maps its pixels to the input frame's."""
@@ -61,19 +70,22 @@ class Recorder:
         self._points.append(points if to_frame is None else points @ to_frame[:, :2].T + to_frame[:, 2])
         self._figures.append(figures(landmarks))
 
+    def add_drawn(self, drawn: Series | None) -> None:
+        """What the generator was told to draw in one frame (None: nothing)."""
+        self._drawn.append(np.full(len(DRAWN), np.nan) if drawn is None else drawn)
+
     def track(self) -> Track:
         """All of it."""
-        return Track(np.array(self._points), np.array(self._figures))
+        drawn = np.array(self._drawn) if self._drawn else None
+        return Track(np.array(self._points), np.array(self._figures), drawn)
 
 
 def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) -> dict[str, Any]:
     """The figures of one clip."""
-    rows = {}
-    for column, name in enumerate(FIGURES):
-        one, other = source.figures[:, column], avatar.figures[:, column]
-        spread = float(np.nanstd(one)) if np.isfinite(one).any() else 0.0
-        moves = bool(spread >= NOISE[name])
-        rows[name] = {"r": pearson(one, other), "lag": lag(one, other), "spread": spread, "moves": moves}
+    rows = {
+        name: _compared(name, source.figures[:, column], avatar.figures[:, column])
+        for column, name in enumerate(FIGURES)
+    }
     found = np.isfinite(source.figures[:, 0])
     result: dict[str, Any] = {
         "frames": len(found),
@@ -84,19 +96,36 @@ def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) 
     }
     if unsmoothed is not None:
         result["still_speed_unsmoothed"] = still_speed(source.points, unsmoothed.points, fps)
+    if avatar.drawn is not None:
+        theirs = [source.figures[:, FIGURES.index(name)] for name in DRAWN]
+        result["drawn"] = {
+            name: _compared(name, one, avatar.drawn[:, column])
+            for column, (name, one) in enumerate(zip(DRAWN, theirs, strict=True))
+        }
     return result
+
+
+def _compared(name: str, one: Series, other: Series) -> dict[str, Any]:
+    """How one figure of the avatar follows the person's."""
+    spread = float(np.nanstd(one)) if np.isfinite(one).any() else 0.0
+    return {"r": pearson(one, other), "lag": lag(one, other), "spread": spread, "moves": bool(spread >= NOISE[name])}
 
 
 class Runner:
     """The real stages, with FaceMesh looking at what they draw."""
 
     def __init__(self, style: str, edits: dict[str, float], unsmoothed: bool) -> None:
+        from engines import bundled
         from realtime.configuration import load
-        from realtime.pipeline import build_stages
+        from realtime.stages import Stages, build_stages
         from realtime.tracking import Tracker
 
-        settings = load({"editing.style": style, "editing.edits": edits}, os.environ)
-        self._stages, self.model = build_stages(settings, (VIEW_PX, VIEW_PX))
+        settings = load({"editing.style": style, "editing.edits": edits, "tracking.faces": 1}, os.environ)
+        stages, self.model = build_stages(settings, (VIEW_PX, VIEW_PX))
+        assert isinstance(stages, Stages)  # one face
+        self._stages = stages
+        name, device = settings.generating.model, settings.generating.device
+        self._motion_code = bundled.load(name, device).motion_code if name in bundled.MODELS else None
         self._lookers = [Tracker(settings.tracking) for _ in range(2 if unsmoothed else 1)]
 
     def run(self, frames: Iterator[Frame]) -> tuple[Track, Track, Track | None]:
@@ -117,14 +146,23 @@ class Runner:
         if face is None:
             for recorder in drawn:
                 recorder.add(None)
+            if self._motion_code is not None:
+                drawn[0].add_drawn(None)
             return
         stages = self._stages
         raw = stages.encoder.encode(face, stages.aligner.align(frame, face))
-        latents = [stages.smoother.smooth(raw), raw]
+        latents = [stages.editor.edit(latent) for latent in (stages.smoother.smooth(raw), raw)]
+        if self._motion_code is not None:
+            drawn[0].add_drawn(self._told(latents[0]))
         for looker, recorder, latent in zip(self._lookers, drawn, latents, strict=False):
-            view, to_frame = on_grey(stages.generator.generate(stages.editor.edit(latent)))
+            view, to_frame = on_grey(stages.generator.generate(latent))
             seen = looker.track(Frame(frame.frame_id, frame.captured_ns, view))
             recorder.add(None if seen is None else seen.landmarks, to_frame)
+
+    def _told(self, latent: Latent) -> Series:
+        """What the generator is told to draw."""
+        assert self._motion_code is not None
+        return drawn_figures(self._motion_code.infer(latent.wplus[:1], latent.motion[None])[0], latent.motion)
 
 
 def on_grey(portrait: Portrait) -> tuple[npt.NDArray[np.uint8], Transform]:
@@ -154,11 +192,14 @@ def read(clip: Path, most: int, stride: int) -> tuple[Iterator[Frame], float]:
     return frames(), fps
 
 
-def means(clips: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean r and largest lag per figure over the clips in which it moves, and the mean r over all clips."""
+def means(clips: dict[str, dict[str, Any]], part: str = "figures") -> dict[str, dict[str, float]]:
+    """Mean r and median lag per figure over the clips in which it moves, and the mean r over all clips.
+
+    part: ``figures``, or ``drawn`` for what the generator was told.
+    """
     result = {}
-    for name in FIGURES:
-        rows = [clip["figures"][name] for clip in clips.values()]
+    for name in next(iter(clips.values()))[part]:
+        rows = [clip[part][name] for clip in clips.values()]
         moving = [row for row in rows if row["moves"] and np.isfinite(row["r"])]
         every = [row["r"] for row in rows if np.isfinite(row["r"])]
         result[name] = {
@@ -187,6 +228,17 @@ def table(clips: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def drawn_table(clips: dict[str, dict[str, Any]]) -> str:
+    """What the generator was told to draw, as :func:`table`; empty for a generator without tracked points."""
+    told = {name: clip for name, clip in clips.items() if "drawn" in clip}
+    if not told:
+        return ""
+    lines = ["| clip | " + " | ".join(DRAWN) + " |", "|---" * (len(DRAWN) + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(_cell(clip['drawn'][part]) for part in DRAWN)} |" for name, clip in told.items()]
+    summary = means(told, "drawn")
+    return "\n".join([*lines, "| **mean** | " + " | ".join(f"**{summary[part]['r']:.2f}**" for part in DRAWN) + " |"])
+
+
 def _cell(row: dict[str, Any]) -> str:
     text = f"{row['r']:.2f}" + (f" / {row['lag']:+d}" if row["lag"] else "")
     return text if row["moves"] else f"({text})"
@@ -213,7 +265,7 @@ def main() -> None:
         frames, fps = read(clip, arguments.max_frames, arguments.stride)
         results[clip.stem] = compare(*runner.run(frames), fps)
         print(f"{clip.stem}: {results[clip.stem]['frames']} frames", file=sys.stderr, flush=True)
-    print(table(results))
+    print(table(results), drawn_table(results), sep="\n\n")
     options = {"style": arguments.style, "stride": arguments.stride, "max_frames": arguments.max_frames}
     record("fidelity", arguments.json, model=runner.model, **options, means=means(results), clips=results)
 

@@ -11,7 +11,7 @@ from realtime.alignment import Aligner
 from realtime.frames import Portrait
 from realtime.settings import AlignmentSettings, TrackingSettings
 from realtime.tracking import Tracker
-from tools.fidelity import Recorder, Track, compare, means, on_grey, read, table
+from tools.fidelity import Recorder, Runner, Track, compare, drawn_table, means, on_grey, read, table
 from tools.figures import FIGURES
 
 CLIPS = Path(__file__).parents[2] / "../shared/media/clips"
@@ -47,6 +47,15 @@ def test_figures_that_do_not_move_are_in_brackets_and_not_in_the_mean() -> None:
     assert len({line.count("|") for line in lines}) == 1
 
 
+def test_what_was_drawn_has_a_table_of_its_own() -> None:
+    source, avatar = made_up(3), made_up(8)
+    told = Track(avatar.points, avatar.figures, source.figures[:, [4, 5, 6, 7, 8]])
+    clips = {"one": compare(source, told, None, 30)}
+    lines = drawn_table(clips).splitlines()
+    assert lines[2] == "| one | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 |" and lines[3].count("**1.00**") == 5
+    assert drawn_table({"one": compare(source, avatar, None, 30)}) == ""
+
+
 def test_a_lost_face_is_counted() -> None:
     source, avatar = made_up(3), made_up(3)
     source.figures[:10] = np.nan
@@ -78,3 +87,12 @@ def test_the_persons_own_crop_follows_the_person() -> None:
     assert result["avatar_found"] == 50
     for name in ("mouth open", "eye left", "eye right"):
         assert result["figures"][name]["r"] > 0.9 and result["figures"][name]["lag"] == 0
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
+def test_the_real_stages_are_measured() -> None:
+    frames, fps = read(CLIPS / "d18.mp4", 8, 13)
+    source, avatar, unsmoothed = Runner("toon", {}, unsmoothed=False).run(frames)
+    assert unsmoothed is None and avatar.drawn is not None and avatar.drawn.shape == (8, 5)
+    result = compare(source, avatar, None, fps)
+    assert result["avatar_found"] == 8 and result["drawn"]["roll"]["r"] > 0.8
