@@ -32,14 +32,14 @@ class Memory:
 class GroupStages:
     """The stages in the frame's order; each stage is done for all faces before the next one.
 
-    remember: makes the memory of a new person.
+    remember: makes the memory of a new person of this number; 0 is the first, and the largest of the first frame.
     """
 
     def __init__(
         self,
         tracker: GroupTracker,
         aligner: Aligner,
-        remember: Callable[[], Memory],
+        remember: Callable[[int], Memory],
         editor: Editor,
         generator: Generator,
         compositor: GroupCompositor,
@@ -76,5 +76,5 @@ class GroupStages:
     def _memory(self, one: Seen) -> Memory:
         """The memory of a person; empty for somebody new."""
         if one.another or one.person not in self._people:
-            self._people[one.person] = self._remember()
+            self._people[one.person] = self._remember(one.person)
         return self._people[one.person]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from realtime.errors import UsageError
@@ -73,6 +73,11 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | Gr
                 f"the avatar {settings.encoding.avatar!r} cannot be worn with {settings.generating.model!r}; "
                 f"wanted a bundled model: {', '.join(bundled.MODELS)}"
             )
+        if settings.tracking.faces > 1:
+            raise UsageError(
+                f"{settings.generating.model!r} draws one face; with --faces {settings.tracking.faces} "
+                f"wanted a bundled model: {', '.join(bundled.MODELS)}"
+            )
         from realtime.photographic_stages import photographic_stages
 
         return photographic_stages(settings, size)
@@ -84,8 +89,8 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | Gr
     return make(settings, size, model), model.describe()
 
 
-def remembering(settings: Settings, model: BundledModel) -> Memory:
-    """What is remembered of one person, still empty."""
+def remembering(settings: Settings, model: BundledModel, worn: Mapping[str, float] | None) -> Memory:
+    """What is remembered of one person, still empty; ``worn``: the attributes of the avatar they wear, if any."""
     from engines.motion import EYES, MOUTH, POSE, columns
     from realtime.encoding import Encoder
     from realtime.faces_stages import Memory
@@ -93,7 +98,7 @@ def remembering(settings: Settings, model: BundledModel) -> Memory:
 
     groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
     smoother = Smoother(settings.smoothing, groups, settings.alignment.size_px)
-    return Memory(Encoder(model, settings.encoding, _worn(settings)), smoother)
+    return Memory(Encoder(model, settings.encoding, worn), smoother)
 
 
 def _worn(settings: Settings) -> dict[str, float] | None:
@@ -112,7 +117,7 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
     from realtime.generating import Generator
     from realtime.tracking import Tracker
 
-    memory = remembering(settings, model)
+    memory = remembering(settings, model, _worn(settings))
     return Stages(
         tracker=Tracker(settings.tracking),
         aligner=Aligner(settings.alignment),
@@ -132,10 +137,11 @@ def _stages_of_several(settings: Settings, size: tuple[int, int], model: Bundled
     from realtime.faces_tracking import GroupTracker
     from realtime.generating import Generator
 
+    worn = _worn(settings)
     return GroupStages(
         tracker=GroupTracker(settings.tracking),
         aligner=Aligner(settings.alignment),
-        remember=partial(remembering, settings, model),
+        remember=lambda person: remembering(settings, model, worn if person == 0 else None),
         editor=Editor(model.directions, settings.editing.edits),
         generator=Generator(model),
         compositor=GroupCompositor(settings.compositing, size),

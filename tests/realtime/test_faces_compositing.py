@@ -21,7 +21,7 @@ from realtime.faces import Lost
 from realtime.faces_compositing import GroupCompositor, Shown, cover_heads
 from realtime.faces_tracking import GroupTracker
 from realtime.frames import Face, Frame, Pixels, Portrait
-from realtime.settings import CompositingSettings, Settings, TrackingSettings
+from realtime.settings import CompositingSettings, EncodingSettings, GeneratingSettings, Settings, TrackingSettings
 from realtime.stages import build_stages
 from realtime.statistics import Statistics
 
@@ -227,3 +227,15 @@ def test_the_stages_draw_two_people_each_as_themselves() -> None:
     figures = statistics.snapshot()
     assert figures.frames_without_face == 1
     assert [spread.count for spread in figures.stages_ms.values()] == [4, 3, 3, 3, 3, 3, 4]
+
+
+def test_what_several_faces_cannot_have_is_said_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    several = TrackingSettings(faces=2)
+    photographic = Settings(tracking=several, generating=GeneratingSettings(model="ffhq"))
+    with pytest.raises(UsageError, match="'ffhq' draws one face; with --faces 2 wanted a bundled model: toon"):
+        build_stages(photographic, (720, 400))
+    monkeypatch.setenv("AVATAR_LIVE_AVATARS", str(tmp_path))
+    with pytest.raises(UsageError, match="nobody"):
+        build_stages(Settings(tracking=several, encoding=EncodingSettings(avatar="nobody")), (720, 400))
