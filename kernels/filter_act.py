@@ -1,6 +1,6 @@
 """A 4x4 filter, noise, bias, leaky ReLU, gain and clamp in one pass: the second half of an up-sampling layer.
 
-    y[n] = clamp(lrelu(scale * sum_k f[k] t[n + k - 1] + noise[n] * strength + b) * gain)          (per axis, zeros outside)
+    y[n] = clamp(lrelu(scale * sum_k f[k] t[n + k - 1] + noise[n] * strength + b) * gain)      per axis, zeros outside
 
 Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", figure 2c; the filter follows a
 transposed convolution of stride 2 (section 2 of Karras et al. 2019).
@@ -66,7 +66,8 @@ def filter_act(
 
 
 def _filter_act_reference(
-    t: Tensor, f: Tensor, scale: Tensor | None, bias: Tensor | None, noise: Tensor | None, strength: float, finish: Finish,
+    t: Tensor, f: Tensor, scale: Tensor | None, bias: Tensor | None, noise: Tensor | None, strength: float,
+    finish: Finish,
 ) -> Tensor:  # fmt: skip
     # 1. Correlate with the filter; multiply by the factors.
     y = upfirdn2d(t, f, padding=1, flip_filter=True, impl="reference")
@@ -81,7 +82,8 @@ def _filter_act_reference(
 
 
 def _filter_act_kernel(
-    programs: Programs, t: Tensor, f: Tensor, scale: Tensor | None, bias: Tensor | None, noise: Tensor | None, strength: float, finish: Finish,
+    programs: Programs, t: Tensor, f: Tensor, scale: Tensor | None, bias: Tensor | None, noise: Tensor | None,
+    strength: float, finish: Finish,
 ) -> Tensor:  # fmt: skip
     n, c, h, w = t.shape
     y = empty_channels_last(n, c, h - 1, w - 1, t)
@@ -95,7 +97,7 @@ def filter_act_into(
     programs: Programs, y: Tensor, t: Tensor, f: Tensor, noise: Tensor | None, strength: float, bias: Tensor | None,
     finish: Finish, scale: Tensor | None = None,
 ) -> None:  # fmt: skip
-    """The launch alone: float16 with channels last, f as the kernel correlates, noise, bias and scale [N, C] float32."""
+    """The launch alone: float16 with channels last, f as the kernel correlates; noise, bias, scale [N, C] float32."""
     n, c, h, w = y.shape
     threads = math.ceil(h / STRIP) * w * math.ceil(c / 8)
     noises = 0 if noise is None else noise.shape[0]

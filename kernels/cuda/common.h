@@ -14,6 +14,7 @@ struct alignas(16) Float4 { float x, y, z, w; };
 #ifdef __CUDACC__
 
 #define KERNEL(name, threads) extern "C" __global__ void __launch_bounds__(threads) name
+#define KERNEL_AT_LEAST(blocks, name, threads) extern "C" __global__ void __launch_bounds__(threads, blocks) name
 #define DEVICE __device__ __forceinline__
 #define SHARED(name) extern __shared__ Vec name[]
 #define STATIC_SHARED __shared__

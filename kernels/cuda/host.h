@@ -20,6 +20,7 @@ static Dim threadIdx, blockIdx, blockDim, gridDim;
 
 #define __syncthreads() host::wait(host::BLOCK)
 #define KERNEL(name, threads) static void name
+#define KERNEL_AT_LEAST(blocks, name, threads) static void name
 #define DEVICE static inline
 #define SHARED(name) Vec* const name = host::shared
 #define STATIC_SHARED static

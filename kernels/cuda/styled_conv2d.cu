@@ -156,8 +156,9 @@ DEVICE void convolve(
     }
 }
 
-#define CONVOLUTION(name, threads, ROWS, COLUMNS, OUTPUTS, WARP_M, WARP_N)                                               \
-    KERNEL(name, threads)(                                                                                               \
+// blocks: how many a multiprocessor holds, which bounds the registers; left to itself the compiler spills on 12.0.
+#define CONVOLUTION(name, threads, ROWS, COLUMNS, OUTPUTS, WARP_M, WARP_N, blocks)                                       \
+    KERNEL_AT_LEAST(blocks, name, threads)(                                                                              \
         f16* y, float* partial, const f16* x, const f16* weight, const f16* style, const float* scale,                   \
         const float* noise, const float* bias, const int* table, int batch, int height, int width, int inputs,           \
         int outputs, int out_height, int out_width, int step, int phases, int splits, int noise_batch, float strength,   \
@@ -170,11 +171,11 @@ DEVICE void convolve(
         );                                                                                                               \
     }
 
-CONVOLUTION(conv_128x128, 256, 8, 16, 128, 64, 32)
-CONVOLUTION(conv_128x64, 256, 8, 16, 64, 32, 32)
-CONVOLUTION(conv_128x32, 128, 8, 16, 32, 32, 32)
-CONVOLUTION(conv_64x64, 128, 8, 8, 64, 32, 32)
-CONVOLUTION(conv_16x64, 64, 4, 4, 64, 16, 32)
+CONVOLUTION(conv_128x128, 256, 8, 16, 128, 64, 32, 2)
+CONVOLUTION(conv_128x64, 256, 8, 16, 64, 32, 32, 2)
+CONVOLUTION(conv_128x32, 128, 8, 16, 32, 32, 32, 4)
+CONVOLUTION(conv_64x64, 128, 8, 8, 64, 32, 32, 5)
+CONVOLUTION(conv_16x64, 64, 4, 4, 64, 16, 32, 8)
 
 // The splits' sums added up in their order, then the same epilogue: one thread an output of a pixel.
 KERNEL(conv_finish, 256)(

@@ -1,0 +1,151 @@
+"""Where models run: ``--device auto``, ``cpu`` or ``cuda``.
+
+    choice = choose_device("auto", needed_bytes, gpu_facts())
+    choice.kind, choice.reason             # "cpu", "the GPU is not used: ..."
+
+``auto`` takes the GPU where it can be used and says why where it cannot; ``cuda`` fails with the same reason. Nothing
+heavy is loaded before it is known to be there: without torch the answer costs nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from engines.errors import EngineError
+
+OLDEST_CAPABILITY = (7, 5)
+INSTALL = "pip install 'avatar-live[cuda]'"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFacts:
+    """What was found out about the GPU.
+
+    problem: why it cannot be used whatever the model, or None. name: as its driver calls it. capability: (8, 9) is 8.9.
+    free_bytes, total_bytes: of its memory. driver: the newest CUDA that the driver knows, 13000 is 13.0.
+    """
+
+    problem: str | None = None
+    name: str = ""
+    capability: tuple[int, int] = (0, 0)
+    free_bytes: int = 0
+    total_bytes: int = 0
+    driver: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """The device that runs the models and, in one line, why."""
+
+    kind: Literal["cpu", "cuda"]
+    reason: str
+
+
+def cuda_version(number: int) -> str:
+    """13000 as 13.0."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def driver_problem(driver: int, wanted: int, who: str) -> str | None:
+    """Why a driver cannot run what was built for a CUDA version, or None; ``driver`` 0 is no driver."""
+    if driver == 0:
+        return "there is no NVIDIA driver; install it from nvidia.com or the system's packages"
+    if driver // 1000 < wanted // 1000:
+        return (
+            f"the NVIDIA driver knows CUDA {cuda_version(driver)} and {who} was built for CUDA {cuda_version(wanted)}; "
+            "update the driver"
+        )
+    return None
+
+
+def memory_problem(facts: GpuFacts, needed_bytes: int) -> str | None:
+    """Why the model does not fit into the GPU's free memory, or None."""
+    if facts.free_bytes >= needed_bytes:
+        return None
+    mib = 1024**2
+    return (
+        f"{facts.name} has {facts.free_bytes // mib} MiB of {facts.total_bytes // mib} MiB free and the model needs "
+        f"{needed_bytes // mib} MiB; close other programs that use the GPU, or use a smaller model"
+    )
+
+
+def choose_device(requested: str, needed_bytes: int, facts: GpuFacts) -> DeviceChoice:
+    """The device for a model that needs this much GPU memory.
+
+    requested: "auto", "cpu" or "cuda". Raises EngineError for "cuda" on a GPU that cannot be used, ValueError for
+    another word.
+    """
+    if requested not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device is {requested!r}; wanted auto, cpu or cuda")
+    if requested == "cpu":
+        return DeviceChoice("cpu", "asked for")
+    problem = facts.problem
+    if problem is None and facts.capability < OLDEST_CAPABILITY:
+        got = ".".join(map(str, facts.capability))
+        problem = f"{facts.name} has compute capability {got}; the kernels need 7.5 or more"
+    problem = problem or memory_problem(facts, needed_bytes)
+    if problem is None:
+        return DeviceChoice("cuda", f"{facts.name}, CUDA {cuda_version(facts.driver)}")
+    if requested == "cuda":
+        raise EngineError(f"--device cuda cannot be used: {problem}; or use --device auto")
+    return DeviceChoice("cpu", f"the GPU is not used: {problem}")
+
+
+def gpu_facts() -> GpuFacts:
+    """Ask driver, torch and CuPy, in this order; the first problem ends it."""
+    driver = driver_version()
+    if driver == 0:
+        return GpuFacts(driver_problem(0, 0, ""))
+    if importlib.util.find_spec("torch") is None:
+        return GpuFacts(f"torch is not installed; {INSTALL}", driver=driver)
+    import torch
+
+    if torch.version.cuda is None:
+        return GpuFacts(f"torch {torch.__version__} was built without CUDA; {INSTALL}", driver=driver)
+    major, minor = (int(part) for part in torch.version.cuda.split(".")[:2])
+    problem = driver_problem(driver, major * 1000 + minor * 10, f"torch {torch.__version__}")
+    if problem is None and not torch.cuda.is_available():
+        problem = "torch finds no GPU; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
+    if problem is not None:
+        return GpuFacts(problem, driver=driver)
+    from kernels.program import cupy_refusal
+
+    with gpu_errors():
+        free, total = torch.cuda.mem_get_info()
+        name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    return GpuFacts(cupy_refusal(), name, capability, free, total, driver)
+
+
+def driver_version() -> int:
+    """The newest CUDA that the NVIDIA driver knows, 13000 for 13.0; 0 without a driver."""
+    try:
+        library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        version = ctypes.c_int(0)
+        return 0 if library.cuDriverGetVersion(ctypes.byref(version)) else version.value
+    except (OSError, AttributeError):
+        return 0
+
+
+@contextmanager
+def gpu_errors() -> Iterator[None]:
+    """Turn what CUDA and CuPy raise when a card disappears or its memory is full into EngineError."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        kind = type(error).__name__
+        if "OutOfMemory" in kind or "out of memory" in text:
+            advice = "close other programs that use the GPU, or use --device cpu"
+            raise EngineError(f"the GPU's memory is full ({text[:160]}); {advice}") from error
+        if "CUDA" in text or "cuda" in text or kind.startswith(("CUDA", "Accelerator")):
+            advice = "restart the program, or use --device cpu; nvidia-smi tells whether the card is still there"
+            raise EngineError(f"the GPU stopped working ({text[:160]}); {advice}") from error
+        raise
