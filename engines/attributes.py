@@ -25,6 +25,8 @@ RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT)
+# What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
+PERSONAL: tuple[str, ...] = tuple(name for name in ATTRIBUTES if not name.startswith("domain_"))
 
 
 def column(name: str) -> int:

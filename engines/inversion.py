@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-RATE, TUNING_RATE = 0.05, 1e-3
+RATE, TUNING_RATE = 0.08, 1e-3
 STRONGEST = 0.02  # weight of the distance to the centre at editability 1
 APART = 0.2  # weight of the rows' distance from each other at editability 1
 RIDGE = 0.02  # of the mean variance, added to every direction of the covariance
@@ -153,12 +153,13 @@ def invert(
 def difference(picture: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference of pixels and of neighbours' differences within the mask, over several sizes."""
     total = picture.new_zeros(())
-    for _ in range(LEVELS):
+    for level in range(LEVELS):
+        if level:
+            picture, target, mask = (F.avg_pool2d(one, 2) for one in (picture, target, mask))
         off = (picture - target) * mask
         across, down = off[..., 1:] - off[..., :-1], off[..., 1:, :] - off[..., :-1, :]
         area = mask.sum() * picture.shape[1]
         total = total + (off.abs().sum() + across.abs().sum() + down.abs().sum()) / area
-        picture, target, mask = (F.avg_pool2d(one, 2) for one in (picture, target, mask))
     return total / LEVELS
 
 

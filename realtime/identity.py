@@ -17,7 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, decided
+from engines.attributes import ATTRIBUTES, HAIR_STYLES, PERSONAL, decided
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, to_bgr
 
 Array = npt.NDArray[np.float64]
@@ -72,6 +72,11 @@ class IdentityEstimator:
     def __len__(self) -> int:
         return len(self._looks)
 
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """The looks that count."""
+        return tuple(self._looks)
+
     def add(self, look: Look) -> None:
         """Take one frame's evidence in; of too many the least frontal ones are forgotten."""
         self._looks.append(look)
@@ -84,7 +89,8 @@ class IdentityEstimator:
             raise ValueError("nobody was looked at yet; wanted at least one look")
         weights = self._weights()
         network = np.average([look.network for look in self._looks], axis=0, weights=weights)
-        result = dict(zip(ATTRIBUTES, (float(value) for value in network), strict=True))
+        result = dict.fromkeys(ATTRIBUTES, 0.0)
+        result.update(zip(PERSONAL, (float(value) for value in network), strict=True))
         result.update(self._colours())
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN

@@ -20,16 +20,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, column
-from tools.train_generator import Faces, attribute_names
+from engines.attributes import HAIR_STYLES, PERSONAL
+from tools.face_world import names
+from tools.train_generator import Faces
 
 SIZE = 64
 # The part of the aligner's square (256 px) that shows a real head as large as drawn heads are in their pictures.
 SEEN = (32, 29, 198)  # top, left, side
 YES_OR_NO = ("glasses_round", "glasses_square", "fringe")
-STYLE_COLUMNS = [column(name) for name in HAIR_STYLES]
-YES_COLUMNS = [column(name) for name in YES_OR_NO]
-MEASURES = [i for i in range(len(ATTRIBUTES)) if i not in STYLE_COLUMNS + YES_COLUMNS]
+STYLE_COLUMNS = [PERSONAL.index(name) for name in HAIR_STYLES]
+YES_COLUMNS = [PERSONAL.index(name) for name in YES_OR_NO]
+MEASURES = [i for i in range(len(PERSONAL)) if i not in STYLE_COLUMNS + YES_COLUMNS]
+# What likeness hangs on and is rare or hard to see counts more; what is measured on the picture itself counts less.
+EMPHASIS = {
+    **dict.fromkeys(("beard", "goatee", "moustache", "stubble", "age", "femininity"), 3.0),
+    **{f"{part}_{c}": 0.3 for part in ("skin", "lip", "frame", "light", "cloth", "iris") for c in "rgbxyz"},
+}
 
 
 class AttributeEncoder(nn.Module):
@@ -45,10 +51,10 @@ class AttributeEncoder(nn.Module):
                 conv = nn.Conv2d(inside, width, 3, stride=stride, padding=1, bias=False)
                 layers += [conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1)]
             before = width
-        layers += [nn.Flatten(), nn.Linear(128 * 16, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(ATTRIBUTES))]
+        layers += [nn.Flatten(), nn.Linear(128 * 16, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(PERSONAL))]
         self.features = nn.Sequential(*layers)
-        self.mean = nn.Parameter(torch.zeros(len(ATTRIBUTES)), requires_grad=False)
-        self.spread = nn.Parameter(torch.ones(len(ATTRIBUTES)), requires_grad=False)
+        self.mean = nn.Parameter(torch.zeros(len(PERSONAL)), requires_grad=False)
+        self.spread = nn.Parameter(torch.ones(len(PERSONAL)), requires_grad=False)
 
     def raw(self, pictures: Tensor) -> Tensor:
         """RGB [N, 3, 64, 64] in 0..1 -> normalised measures and logits [N, attributes]."""
@@ -59,7 +65,7 @@ class AttributeEncoder(nn.Module):
         top, left, side = SEEN
         rgb = crop[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float().flip(1) / 255
         raw = self.raw(F.interpolate(F.avg_pool2d(rgb, 3), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
-        columns = [raw[:, i] * self.spread[i] + self.mean[i] for i in range(len(ATTRIBUTES))]
+        columns = [raw[:, i] * self.spread[i] + self.mean[i] for i in range(len(PERSONAL))]
         styles = raw[:, STYLE_COLUMNS].softmax(1)
         for k, i in enumerate(STYLE_COLUMNS):
             columns[i] = styles[:, k]
@@ -72,9 +78,16 @@ def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Te
     """Huber for measures, cross-entropy for the rest."""
     raw = model.raw(pictures)
     wanted = (attributes - model.mean) / model.spread
-    loss = F.smooth_l1_loss(raw[:, MEASURES], wanted[:, MEASURES])
+    emphasis = torch.tensor([EMPHASIS.get(PERSONAL[i], 1.0) for i in MEASURES], device=raw.device)
+    each = F.smooth_l1_loss(raw[:, MEASURES], wanted[:, MEASURES], reduction="none")
+    loss = (each * emphasis).mean() / emphasis.mean()
     loss = loss + 0.3 * F.cross_entropy(raw[:, STYLE_COLUMNS], attributes[:, STYLE_COLUMNS].argmax(1))
     return loss + 0.3 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
+
+
+def truth(faces: Faces) -> Tensor:
+    """The attributes of all pictures of a split, float32 [n, attributes]."""
+    return torch.from_numpy(faces.parameters[:, [names().index(name) for name in PERSONAL]])
 
 
 def reduced(faces: Faces) -> Tensor:
@@ -145,17 +158,17 @@ def evaluate(model: AttributeEncoder, faces: Faces, small: Tensor) -> dict[str, 
     rgba = small.to(model.mean.device).float() / 255
     model.eval()
     raw = model.raw(rgba[:, :3] + (1 - rgba[:, 3:]) * 0.6)
-    want = torch.from_numpy(faces.parameters[:, faces.attribute]).to(raw.device)
+    want = truth(faces).to(raw.device)
     worn = want[:, YES_COLUMNS[:2]].sum(1) > 0.5
-    beard = [column(n) for n in ("beard", "goatee", "moustache")]
+    beard = [PERSONAL.index(n) for n in ("beard", "goatee", "moustache")]
     values = raw * model.spread + model.mean
     model.train()
     return {
         "hair_style": float((raw[:, STYLE_COLUMNS].argmax(1) == want[:, STYLE_COLUMNS].argmax(1)).float().mean()),
         "glasses": float(((raw[:, YES_COLUMNS[:2]].sigmoid().sum(1) > 0.5) == worn).float().mean()),
         "beard": float(((values[:, beard].max(1).values > 0.3) == (want[:, beard].max(1).values > 0.3)).float().mean()),
-        "age_within_0.15": float(((values - want)[:, column("age")].abs() < 0.15).float().mean()),
-        "skin_mean_error": float((values - want)[:, [column(f"skin_{c}") for c in "rgb"]].abs().mean()),
+        "age_within_0.15": float(((values - want)[:, PERSONAL.index("age")].abs() < 0.15).float().mean()),
+        "skin_mean_error": float((values - want)[:, [PERSONAL.index(f"skin_{c}") for c in "rgb"]].abs().mean()),
     }
 
 
@@ -175,10 +188,6 @@ def main() -> None:
     a.add_argument("--batch", type=int, default=64)
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
-    if tuple(attribute_names()) != ATTRIBUTES:
-        raise SystemExit(
-            "engines/attributes.py and tools/face_world/params.h name different attributes; make them one list again"
-        )
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
@@ -187,7 +196,7 @@ def main() -> None:
     scenery = backgrounds(600, generator)
     small, unseen = reduced(faces), reduced(held_out)
     model = AttributeEncoder()
-    attributes = torch.from_numpy(faces.parameters[:, faces.attribute])
+    attributes = truth(faces)
     model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
     model = model.to(o.device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, column
+from engines.attributes import HAIR_STYLES, PERSONAL
 
 pytestmark = pytest.mark.usefixtures("face_world", "one_thread")
 
@@ -27,7 +27,7 @@ def faces(training, heads: Path):
 
 def test_every_attribute_is_asked_for_once(training) -> None:
     columns = sorted([*training.STYLE_COLUMNS, *training.YES_COLUMNS, *training.MEASURES])
-    assert columns == list(range(len(ATTRIBUTES)))
+    assert columns == list(range(len(PERSONAL)))
 
 
 @torch.no_grad()
@@ -35,8 +35,8 @@ def test_answers_are_probabilities_where_they_should_be(training) -> None:
     model = training.AttributeEncoder().eval()
     crop = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
     answer = model(crop)
-    assert answer.shape == (2, len(ATTRIBUTES))
-    torch.testing.assert_close(answer[:, [column(name) for name in HAIR_STYLES]].sum(1), torch.ones(2))
+    assert answer.shape == (2, len(PERSONAL))
+    torch.testing.assert_close(answer[:, [PERSONAL.index(name) for name in HAIR_STYLES]].sum(1), torch.ones(2))
     yes = answer[:, training.YES_COLUMNS]
     assert (yes > 0).all() and (yes < 1).all()
     model.mean.data += 1
@@ -74,7 +74,7 @@ def test_augmented_pictures_are_pictures(training, faces) -> None:
 
 def test_a_few_steps_learn(training, faces) -> None:
     model = training.AttributeEncoder()
-    attributes = torch.from_numpy(faces.parameters[:, faces.attribute])
+    attributes = training.truth(faces)
     model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
     rgba = training.reduced(faces).float() / 255
     optimiser, losses = torch.optim.AdamW(model.parameters(), lr=1.5e-3), []

@@ -1,0 +1,256 @@
+"""How like the avatar is that is made of somebody.
+
+    python -m tools.likeness --media ../shared/media --drawn 40 [--seconds 2] [--json FILE]
+    python -m tools.likeness --media ../shared/media --proportions
+
+An avatar is made of every clip and still that has labels (``tools/likeness_labels.toml``) as ``avatar-live avatar
+create`` makes it, and of drawn heads whose truth is known (three pictures each, before random scenery). Its traits are
+compared with the labels. Skin and hair are compared by CIEDE2000: the colour of the drawn avatar, measured like the
+person's, against the person's.
+
+--proportions prints the mean and spread of people's proportions for ``realtime/identity.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.configuration import read_toml
+from realtime.errors import SourceError
+from realtime.frames import Frame, Pixels
+from realtime.identity import IdentityEstimator, weighted_median
+from realtime.identity_cues import FIGURES
+from realtime.identity_studio import Studio
+from realtime.settings import Settings
+from realtime.traits import from_attributes, to_attributes
+from tools.record import record
+
+Array = npt.NDArray[np.float64]
+
+LABELS = Path(__file__).with_name("likeness_labels.toml")
+LENGTHS = {
+    "none": ("bald",),
+    "short": ("buzz", "short", "side-part", "quiff", "curly", "afro"),
+    "tied": ("bun", "ponytail"),
+    "long": ("bob", "long", "wavy", "braids"),
+}
+SCENERY_PX, FRAMES, NEAR = 512, 3, 10.0  # CIEDE2000 up to which colours are called near
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of somebody; hair None: not to be seen. presentation: f, m or "" (not told)."""
+
+    glasses: bool
+    beard: bool
+    hair: str | None
+    presentation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person's result: which traits are right (None: not judged) and how far the colours are off (CIEDE2000)."""
+
+    name: str
+    glasses: bool
+    beard: bool
+    hair: bool | None
+    presentation: bool | None
+    skin: float
+    hair_colour: float
+    made: str
+
+
+def delta_e(one: Array, other: Array) -> float:
+    """CIEDE2000 of two Lab colours (Sharma, Wu and Dalal 2005, "The CIEDE2000 Color-Difference Formula")."""
+    (l1, a1, b1), (l2, a2, b2) = one, other
+    c7 = ((np.hypot(a1, b1) + np.hypot(a2, b2)) / 2) ** 7
+    stretch = 1 + 0.5 * (1 - np.sqrt(c7 / (c7 + 25.0**7)))
+    c1, c2 = np.hypot(a1 * stretch, b1), np.hypot(a2 * stretch, b2)
+    h1, h2 = (np.degrees(np.arctan2(b, a * stretch)) % 360 for a, b in ((a1, b1), (a2, b2)))
+    turn = (h2 - h1 + 180) % 360 - 180 if c1 * c2 else 0.0
+    if turn == -180:
+        turn = 180.0
+    dl, dc, dh = l2 - l1, c2 - c1, 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2))
+    lightness, chroma = (l1 + l2) / 2, (c1 + c2) / 2
+    hue = h1 + h2 if not c1 * c2 else (h1 + turn / 2) % 360
+    wave = (
+        1
+        - 0.17 * np.cos(np.radians(hue - 30))
+        + 0.24 * np.cos(np.radians(2 * hue))
+        + 0.32 * np.cos(np.radians(3 * hue + 6))
+        - 0.20 * np.cos(np.radians(4 * hue - 63))
+    )
+    away = (lightness - 50) ** 2
+    sl, sc, sh = 1 + 0.015 * away / np.sqrt(20 + away), 1 + 0.045 * chroma, 1 + 0.015 * chroma * wave
+    blue = 30 * np.exp(-(((hue - 275) / 25) ** 2))
+    rt = -2 * np.sqrt(chroma**7 / (chroma**7 + 25.0**7)) * np.sin(np.radians(2 * blue))
+    return float(np.sqrt((dl / sl) ** 2 + (dc / sc) ** 2 + (dh / sh) ** 2 + rt * (dc / sc) * (dh / sh)))
+
+
+def length_of(style: str) -> str:
+    """The length of a hair style. Raises KeyError for an unknown one."""
+    return {style: length for length, styles in LENGTHS.items() for style in styles}[style]
+
+
+def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) -> Row:
+    """Make the avatar of what was seen, draw it and compare."""
+    seen = {colour: identity.colour(colour) for colour in ("skin", "lips", "hair")}
+    traits = from_attributes(studio.matched(identity.estimate(), seen))
+    drawn = studio.colours(to_attributes(traits))
+    off = {colour: np.nan if drawn is None else delta_e(seen[colour], drawn[colour]) for colour in ("skin", "hair")}
+    length, feminine = length_of(str(traits["hair"])), float(traits["femininity"]) > 0.5
+    return Row(
+        name=name,
+        glasses=(traits["glasses"] != "none") == truth.glasses,
+        beard=(traits["beard"] not in ("none", "stubble")) == truth.beard,
+        hair=None if truth.hair is None else length == truth.hair,
+        presentation=None if not truth.presentation else feminine == (truth.presentation == "f"),
+        skin=off["skin"],
+        hair_colour=np.nan if truth.hair in (None, "none") else off["hair"],
+        made=f"{traits['hair']}, glasses {traits['glasses']}, beard {traits['beard']}, age {float(traits['age']):.2f}",
+    )
+
+
+def of_media(media: Path, studio: Studio, seconds: float) -> list[Row]:
+    """Everybody in the labelled clips and stills that are there."""
+    rows = []
+    for group, suffix in (("clips", ".mp4"), ("stills", ".jpg")):
+        for name, label in read_toml(LABELS)[group].items():
+            file = media / group / f"{name}{suffix}"
+            hair = None if label["hair"] == "covered" else str(label["hair"])
+            try:
+                watched = studio.watch([str(file)], seconds)
+            except SourceError as error:
+                print(error, file=sys.stderr)
+                continue
+            truth = Truth(label["glasses"], label["beard"], hair, label["presentation"])
+            rows.append(judge(f"{group[:-1]} {name}", studio, watched.identity, truth))
+            print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def of_drawn(count: int, studio: Studio, seed: int) -> list[Row]:
+    """Drawn people, three pictures each: the truth is known."""
+    from tools.face_world import draw, index
+    from tools.face_world.sampling import perform, person
+
+    random, rows = np.random.default_rng(seed), []
+    for number in range(count):
+        who = person(random)
+        poses = np.stack([perform(who, random) for _ in range(FRAMES)])
+        poses[:, [index(name) for name in ("yaw", "pitch", "roll")]] *= 0.5  # people who sit before a camera
+        identity = IdentityEstimator()
+        for rgba in draw(poses, 256):
+            seen = studio.look(Frame(0, 0, before_scenery(rgba, random)))
+            if seen is not None:
+                identity.add(seen[0])
+        if len(identity):
+            rows.append(judge(f"drawn {number}", studio, identity, drawn_truth(who)))
+    return rows
+
+
+def drawn_truth(who: npt.NDArray[np.float32]) -> Truth:
+    """What is known of a drawn person, float32 [parameters]."""
+    from tools.face_world import index, names
+
+    styles = [name for name in names() if name.startswith("hair_") and name[-2] != "_"]
+    style = max(styles, key=lambda name: float(who[index(name)])).removeprefix("hair_").replace("_", "-")
+    amount = {name: float(who[index(name)]) for name in ("glasses_round", "glasses_square", "femininity")}
+    beard = max(float(who[index(name)]) for name in ("beard", "goatee", "moustache"))
+    return Truth(
+        glasses=amount["glasses_round"] + amount["glasses_square"] > 0.5,
+        beard=beard > 0.3,
+        hair=length_of(style),
+        presentation="f" if amount["femininity"] > 0.5 else "m",
+    )
+
+
+def before_scenery(rgba: Pixels, random: np.random.Generator) -> Pixels:
+    """A drawn head before smooth random colours, uint8 BGR [512, 512, 3]."""
+    size = rgba.shape[0]
+    coarse = random.uniform(40, 220, (4, 4, 3)).astype(np.float32)
+    scenery = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    alpha = rgba[:, :, 3:].astype(np.float32) / 255
+    picture = np.clip(rgba[:, :, 2::-1] * alpha + scenery * (1 - alpha), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(picture, (SCENERY_PX, SCENERY_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def summary(rows: list[Row]) -> dict[str, Any]:
+    """Shares that are right, and the median and 90th percentile of the colours' differences."""
+    result: dict[str, Any] = {"people": len(rows)}
+    for trait in ("glasses", "beard", "hair", "presentation"):
+        judged = [getattr(row, trait) for row in rows if getattr(row, trait) is not None]
+        result[trait] = {"right": sum(judged), "of": len(judged)}
+    for colour in ("skin", "hair_colour"):
+        off = np.array([getattr(row, colour) for row in rows], np.float64)
+        off = off[np.isfinite(off)]
+        half, most = (float(np.percentile(off, share)) if off.size else float("nan") for share in (50, 90))
+        result[colour] = {"median": half, "p90": most, "near": int((off <= NEAR).sum()), "of": int(off.size)}
+    return result
+
+
+def table(rows: list[Row]) -> str:
+    """A markdown table, a row per person; what is wrong is written out."""
+    lines = ["| | glasses | beard | hair length | presentation | skin | hair colour | made |", "|---|" + "---|" * 7]
+    for row in rows:
+        marks = [
+            "" if value is None else "right" if value else "**wrong**"
+            for value in (row.glasses, row.beard, row.hair, row.presentation)
+        ]
+        colours = ["" if np.isnan(value) else f"{value:.1f}" for value in (row.skin, row.hair_colour)]
+        lines.append(f"| {row.name} | {' | '.join(marks + colours)} | {row.made} |")
+    return "\n".join(lines)
+
+
+def proportions(media: Path, studio: Studio, seconds: float) -> str:
+    """Mean and spread of the proportions over the grown-up people of the media, one line a figure."""
+    people = []
+    for group, suffix in (("clips", ".mp4"), ("stills", ".jpg")):
+        for name, label in read_toml(LABELS)[group].items():
+            if label["age"] != "child" and label["hair"] != "covered":
+                looks = studio.watch([str(media / group / f"{name}{suffix}")], seconds).identity.looks
+                weights = np.array([look.weight for look in looks]) + 1e-6
+                people.append(weighted_median(np.array([look.figures for look in looks]), weights))
+    figures = np.array(people)
+    rows = zip(FIGURES, figures.mean(axis=0), figures.std(axis=0), strict=True)
+    return "\n".join(f'"{name}": ({mean:.3f}, {spread:.3f}),' for name, mean, spread in rows)
+
+
+def main() -> None:
+    """Command line."""
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--media", type=Path, help="folder with clips/ and stills/")
+    a.add_argument("--drawn", type=int, default=0, help="how many drawn people")
+    a.add_argument("--seconds", type=float, default=2.0, help="how long a clip is watched")
+    a.add_argument("--seed", type=int, default=11)
+    a.add_argument("--json", type=Path, help="default: docs/measurements/likeness-DATE.json")
+    a.add_argument("--proportions", action="store_true")
+    o = a.parse_args()
+    with closing(Studio(Settings())) as studio:
+        if o.proportions:
+            print(proportions(o.media, studio, o.seconds))
+            return
+        media = of_media(o.media, studio, o.seconds) if o.media else []
+        drawn = of_drawn(o.drawn, studio, o.seed)
+        print(
+            table(media),
+            "",
+            *(f"{name}: {summary(rows)}" for name, rows in (("media", media), ("drawn", drawn))),
+            sep="\n",
+        )
+        options = {"seconds": o.seconds, "drawn": o.drawn, "seed": o.seed}
+        record("likeness", o.json, model=studio.model.describe(), **options, media=summary(media), drawn=summary(drawn))
+
+
+if __name__ == "__main__":
+    main()
