@@ -7,7 +7,8 @@ and the same figures (``tools/figures.py``) are taken from both.
 
 * fidelity: Pearson's r of a figure over a clip, and by how many frames the avatar is late (where r is highest).
 * stability: RMS speed of the avatar's points, in eye-corner distances a second, over the quarter of the frames in which
-  the person moved least; with and without the smoother, and how many times smaller it is with it.
+  the person moved least; with and without the smoother, and how many times smaller it is with it. The person's own
+  speed in these frames is given too: it is movement, and a smoother that goes below it takes movement away.
 
 FaceMesh does not follow drawn brows (docs/decisions/0043), so a second table compares the person with what the
 generator was told to draw (``tools/drawn_places.py``): brows and the head's angles.
@@ -93,6 +94,7 @@ def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) 
         "avatar_found": int((found & np.isfinite(avatar.figures[:, 0])).sum()),
         "figures": rows,
         "still_speed": still_speed(source.points, avatar.points, fps),
+        "still_speed_person": still_speed(source.points, source.points, fps),
     }
     if unsmoothed is not None:
         result["still_speed_unsmoothed"] = still_speed(source.points, unsmoothed.points, fps)
@@ -213,12 +215,16 @@ def means(clips: dict[str, dict[str, Any]], part: str = "figures") -> dict[str, 
 
 def table(clips: dict[str, dict[str, Any]]) -> str:
     """The result as a markdown table: a row per clip, r and (in brackets after a slash) the lag where it is not 0."""
-    lines = ["| clip | found | " + " | ".join(FIGURES) + " | still, unsmoothed |", "|---|---" + "|---" * 11 + "|"]
+    lines = [
+        "| clip | found | " + " | ".join(FIGURES) + " | still, unsmoothed, person |",
+        "|---|---" + "|---" * 11 + "|",
+    ]
     for clip, result in clips.items():
         cells = [_cell(result["figures"][name]) for name in FIGURES]
         still = f"{result['still_speed']:.3f}"
         if "still_speed_unsmoothed" in result:
             still += f", {result['still_speed_unsmoothed']:.3f}"
+        still += f", {result['still_speed_person']:.3f}"
         lines.append(f"| {clip} | {result['avatar_found']}/{result['found']} | {' | '.join(cells)} | {still} |")
     summary = means(clips)
     average = [f"**{summary[name]['r']:.2f}**" for name in FIGURES]

@@ -29,7 +29,7 @@ def test_a_perfect_follower_and_a_late_one() -> None:
     perfect = compare(made_up(3), made_up(3), made_up(3, noise=2), 30)
     assert all(row["r"] == pytest.approx(1) and row["lag"] == 0 for row in perfect["figures"].values())
     assert perfect["avatar_found"] == perfect["found"] == perfect["frames"] == 120
-    assert perfect["still_speed"] < perfect["still_speed_unsmoothed"]
+    assert perfect["still_speed_person"] == perfect["still_speed"] < perfect["still_speed_unsmoothed"]
     late = compare(made_up(3), made_up(3, late=2), None, 30)
     assert all(row["lag"] == 2 for row in late["figures"].values())
     assert "still_speed_unsmoothed" not in late
