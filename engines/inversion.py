@@ -131,7 +131,7 @@ def invert(
     base = region.whitened(start).detach()
     u = base.clone().requires_grad_()
     optimiser = torch.optim.Adam([u], lr=RATE)
-    strength = editability**2 * 10 ** (2 * (editability - 1))
+    strength = editability**2
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = RATE * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * step / steps)))

@@ -1,0 +1,122 @@
+"""Many frames' evidence joined: medians that bear bad frames, either-or questions decided."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.attributes import ATTRIBUTES, HAIR_STYLES, PERSONAL
+from realtime.identity import (
+    AVATARS,
+    MOST_LOOKS,
+    PEOPLE,
+    IdentityEstimator,
+    proportioned,
+    styled,
+    weighted_median,
+)
+from realtime.identity_cues import EYES_ROW, EYES_SHAPE, FIGURES, Look
+
+USUAL = np.array([PEOPLE[name][0] for name in FIGURES])
+SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
+
+
+def look(
+    weight: float = 1.0, skin: float = 60.0, unusual: float = 0.0, glasses: float = 0.0, beside: float = 0.0,
+    redder: float = 7.0, **network: float,
+) -> Look:  # fmt: skip
+    """One frame: skin's lightness, proportions in spreads, how dark a bridge of glasses is, the network's answers."""
+    answers = dict.fromkeys(PERSONAL, 0.0) | {"hair_short": 0.9, "age": 0.4, "femininity": 0.5} | network
+    eyes = np.random.default_rng(0).normal(0.9, 0.001, EYES_SHAPE).astype(np.float32)
+    eyes[EYES_ROW - 1 : EYES_ROW + 1, 80:112] -= glasses
+    colours = {
+        "skin": np.array([skin, 15.0, 18.0]), "lips": np.array([skin - 15, 15.0 + redder, 12.0]),
+        "hair": np.array([20.0, 5.0, 8.0]), "eyes": np.array([30.0, 3.0, 5.0]), "clothes": np.full(3, np.nan),
+    }  # fmt: skip
+    figures = USUAL + unusual * SPREAD
+    return Look(weight, np.array(list(answers.values())), colours, figures, eyes, beside, 0.0)
+
+
+def estimate(*looks: Look) -> dict[str, float]:
+    estimator = IdentityEstimator()
+    for one in looks:
+        estimator.add(one)
+    return estimator.estimate()
+
+
+def test_every_attribute_is_estimated() -> None:
+    attributes = estimate(look())
+    assert tuple(attributes) == ATTRIBUTES
+    assert all(np.isfinite(value) for value in attributes.values())
+    assert sum(attributes[name] for name in HAIR_STYLES) == 1
+
+
+def test_nobody_seen_is_no_person() -> None:
+    with pytest.raises(ValueError, match="nobody was looked at yet; wanted at least one look"):
+        IdentityEstimator().estimate()
+
+
+def test_one_bad_frame_changes_nothing() -> None:
+    good = estimate(*[look()] * 9)
+    spoilt = estimate(*[look()] * 9, look(skin=5.0, unusual=50.0))
+    for name in ("skin_r", "face_length", "eye_size"):
+        assert spoilt[name] == good[name]
+
+
+def test_turned_heads_count_less() -> None:
+    mixed = estimate(look(skin=70.0), *[look(weight=0.05, skin=30.0)] * 5)
+    assert mixed["skin_r"] == estimate(look(skin=70.0))["skin_r"]
+
+
+def test_glasses_need_an_edge_in_the_mean_of_all_frames() -> None:
+    assert estimate(look(glasses_square=0.9))["glasses_square"] == 0, "the network alone invents them"
+    worn = estimate(*[look(glasses=0.3, glasses_square=0.2, glasses_round=0.1)] * 4)
+    assert (worn["glasses_square"], worn["glasses_round"]) == (1, 0)
+    assert estimate(*[look()] * 9, look(glasses=0.1))["glasses_round"] == 0, "a shadow on one frame"
+
+
+def test_hair_beside_the_jaw_makes_it_long() -> None:
+    unsure = {"hair_short": 0.4, "hair_long": 0.4}
+    assert estimate(look(beside=0.0, **unsure))["hair_short"] == 1
+    assert estimate(look(beside=0.8, **unsure))["hair_long"] == 1
+    likely = styled(dict.fromkeys(HAIR_STYLES, 1 / len(HAIR_STYLES)) | {"femininity": 0.5}, float("nan"))
+    assert sum(likely.values()) == pytest.approx(1) and max(likely.values()) < 0.3
+
+
+def test_lips_and_hair_tell_the_presentation() -> None:
+    masculine, feminine = estimate(look(redder=3.0)), estimate(look(redder=13.0, beside=0.8))
+    assert masculine["femininity"] < 0.3 < 0.7 < feminine["femininity"]
+
+
+def test_unusual_proportions_become_the_avatars() -> None:
+    usual, long = proportioned(np.zeros(len(FIGURES))), proportioned(np.full(len(FIGURES), 1.0))
+    for name, (mean, spread) in AVATARS.items():
+        assert usual[name] == pytest.approx(mean) and long[name] == pytest.approx(mean + spread)
+    most = proportioned(np.full(len(FIGURES), 40.0))
+    assert most["face_length"] == pytest.approx(1.0 + 1.8 * 0.045)
+
+
+def test_a_drawn_face_keeps_what_the_network_says() -> None:
+    assert estimate(look(unusual=8.0, jaw_width=1.03))["jaw_width"] == pytest.approx(1.03)
+    assert estimate(look(jaw_width=1.03))["jaw_width"] == pytest.approx(1.0)
+
+
+def test_clothes_that_no_frame_shows_are_the_networks() -> None:
+    assert estimate(look(cloth_r=0.4))["cloth_r"] == pytest.approx(0.4)
+
+
+def test_a_long_watch_keeps_the_best_looks() -> None:
+    estimator = IdentityEstimator()
+    for number in range(MOST_LOOKS + 20):
+        estimator.add(look(weight=0.1 if number < 20 else 0.9))
+    assert len(estimator) == MOST_LOOKS
+    assert {one.weight for one in estimator.looks} == {0.9}
+
+
+@pytest.mark.parametrize(
+    ("weights", "median"), [((1, 1, 1), 2.0), ((5, 1, 1), 1.0), ((1, 1, 5), 9.0), ((1e-6, 1e-6, 1e-6), 2.0)]
+)
+def test_weighted_medians(weights: tuple[float, ...], median: float) -> None:
+    values = np.array([[9.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+    order = np.array([weights[2], weights[0], weights[1]], float)
+    np.testing.assert_allclose(weighted_median(values, order), [median, 1.0])
