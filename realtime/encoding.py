@@ -23,7 +23,7 @@ from realtime.settings import EncodingSettings
 # Where the tracker sees a real head look straight ahead, it sees a drawn one that is turned alike look 5 degrees down:
 # mean over clips, docs/decisions/0040.
 _LEVEL = np.radians(5.0)
-_LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
+LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
 
 
 def pose(rotation: npt.NDArray[np.float64]) -> Floats:
@@ -31,7 +31,7 @@ def pose(rotation: npt.NDArray[np.float64]) -> Floats:
 
     rotation: the real head's, head to camera, as in ``realtime.frames.Crop``.
     """
-    rotation = rotation @ _LEVELLED
+    rotation = rotation @ LEVELLED
     angles = (
         np.arctan2(-rotation[2, 0], rotation[2, 2]),
         np.arcsin(np.clip(rotation[2, 1], -1.0, 1.0)),

@@ -7,7 +7,7 @@ give the dot's place exactly.
 The figures are those of ``tools/figures.py`` as far as these points have them; left and right are the person's:
 
     brow left, right   middle of the brow to the upper lid, over the distance of the outer eye corners
-    yaw, pitch, roll   of the motion code
+    yaw, pitch, roll   of the motion code, as a real head's (:data:`realtime.encoding.LEVELLED`)
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from engines.motion import POSE, columns
+from realtime.alignment import rotation_of, yaw_pitch_roll
+from realtime.encoding import LEVELLED
 from realtime.frames import Floats
 from tools.figures import Series
 
@@ -53,4 +55,5 @@ def drawn_figures(code: Floats, motion: Floats) -> Series:
     left, right = points[SIDE : 2 * SIDE], points[:SIDE]  # the person's left is the picture's right
     span = np.linalg.norm(left[OUTER_CORNER] - right[OUTER_CORNER])
     brows = [np.linalg.norm(side[BROW] - side[UPPER_LID]) / span for side in (left, right)]
-    return np.array([*brows, *motion[list(columns(POSE))].astype(np.float64)])
+    turn = rotation_of(*(float(angle) for angle in motion[list(columns(POSE))]))
+    return np.array([*brows, *yaw_pitch_roll(turn @ LEVELLED.T)])

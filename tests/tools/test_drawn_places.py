@@ -9,6 +9,8 @@ import pytest
 
 from engines import bundled
 from engines.motion import AT_REST, MOTION
+from realtime.alignment import rotation_of
+from realtime.encoding import pose
 from tools.drawn_places import BROW, OUTER_CORNER, POINTS, SIDE, UPPER_LID, drawn_figures, places
 
 
@@ -57,4 +59,6 @@ def test_a_raised_brow_and_a_turn_are_seen_in_the_bundled_model() -> None:
 
     rest, raised = seen(), seen(brow_r=0.8)
     assert raised[0] > rest[0] + 0.03 and raised[1] == pytest.approx(rest[1], abs=0.02)
-    assert seen(yaw=0.3)[2] == pytest.approx(0.3) and seen(roll=-0.2)[4] == pytest.approx(-0.2)
+    turned = pose(rotation_of(0.3, 0.1, -0.2))  # a real head's pose, as the drawn head takes it
+    changes = dict(zip(("yaw", "pitch", "roll"), (float(angle) for angle in turned), strict=True))
+    np.testing.assert_allclose(seen(**changes)[2:], [0.3, 0.1, -0.2], atol=1e-6)
