@@ -63,7 +63,11 @@ WANTED: dict[str, dict[str, float]] = {
     "presentation": {"femininity": -1},
 }
 # What goes along with an edit by its own definition and is not counted among the others.
-ALONG: dict[str, tuple[str, ...]] = {"hair_long": HAIR_STYLES, "presentation": ("beard", "goatee", "moustache")}
+HAIR_COLOUR = ("hair_r", "hair_g", "hair_b")  # what is seen of it goes with grey
+ALONG: dict[str, tuple[str, ...]] = {
+    "age": HAIR_COLOUR, "child": HAIR_COLOUR, "hair_long": HAIR_STYLES,
+    "presentation": ("beard", "goatee", "moustache"),
+}
 READOUT_PEOPLE, RIDGE = 3000, 1e-2
 CELL, CROP, INK = 128, 256, (40, 40, 40)
 BEGIN, END = "<!-- measured by tools/measure_edits.py -->", "<!-- end of what was measured -->"
