@@ -1,0 +1,76 @@
+"""The whole generator and whole frames on a GPU."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from engines.cuda_engine import CudaGenerator
+from engines.cuda_frame import FrameEngine, Place
+from tests.compare import check_close
+from tools.gpu import configuration, random_generator
+
+pytestmark = pytest.mark.gpu
+
+PLACE = Place(
+    np.array([[2.0, 0, 300.0], [0, 2.0, 90.0]]),
+    np.array([[0.5, 0, -150.0], [0, 0.5, -45.0]]),
+    np.array([[2.0, 0, 300.0], [0, 2.0, 90.0]]),
+)
+FRAME = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("resolution", "half", "batch"), [(64, True, 3), (256, False, 1), (1024, False, 1)])
+def test_the_picture_is_as_good_as_plain_half_precision(resolution, half, batch):
+    generator = random_generator(configuration(resolution, half), "cuda")
+    wplus = torch.randn(batch, generator.config.rows, 512, generator=torch.Generator().manual_seed(1)).cuda()
+    plain = copy.deepcopy(generator).half().synthesis(wplus.half())
+    exact = torch.cat([copy.deepcopy(generator).double().synthesis(w[None].double()) for w in wplus])
+    check_close(CudaGenerator(generator, batch).run(wplus), plain, exact, f"{resolution} px", floor=1e-3)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return CudaGenerator(random_generator(configuration(256), "cuda"))
+
+
+def _codes(engine, count):
+    return np.random.default_rng(2).standard_normal((count, engine.config.rows, 512)).astype(np.float32)
+
+
+def test_a_replayed_graph_gives_the_same_bytes_as_single_launches(engine):
+    results = []
+    for graph in (True, False):
+        frames = FrameEngine(engine, 720, 1280, graph=graph)
+        for wplus in _codes(engine, 3):
+            frames.submit(FRAME, PLACE, wplus)
+            results.append(frames.collect().copy())
+    for one, two in zip(results[:3], results[3:], strict=True):
+        assert np.array_equal(one, two)
+    assert not np.array_equal(results[0], results[1]), "another code draws another picture"
+
+
+def test_an_edit_needs_no_new_capture(engine):
+    frames = FrameEngine(engine, 720, 1280)
+    (wplus,) = _codes(engine, 1)
+    frames.offset.fill_(0.5)
+    frames.submit(FRAME, PLACE, wplus)
+    edited = frames.collect().copy()
+    frames.offset.zero_()
+    frames.submit(FRAME, PLACE, wplus + np.float32(0.5))
+    assert np.array_equal(edited, frames.collect())
+
+
+def test_ten_thousand_frames_take_no_more_memory(engine):
+    frames = FrameEngine(engine, 720, 1280)
+    (wplus,) = _codes(engine, 1)
+    free: list[int] = []
+    for number in range(10_000):
+        frames.submit(FRAME, PLACE, wplus)
+        frames.collect()
+        if number in (100, 9_999):
+            free.append(torch.cuda.mem_get_info()[0])
+    assert free[0] - free[1] <= 1 << 20, f"{free[0] - free[1]} bytes were not given back"

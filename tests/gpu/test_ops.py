@@ -1,0 +1,136 @@
+"""Every kernel on a GPU against a float64 reference: at most twice the error of plain PyTorch in float16."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kernels.align_crop import align_crop
+from kernels.bias_act import ACTIVATIONS, bias_act
+from kernels.blend_back import blend_back, match_colours
+from kernels.conv_plan import TILES, Plan
+from kernels.filter_act import filter_act
+from kernels.style_preparation import StyleLayer, prepare_styles, style_table
+from kernels.styled_conv2d import pack_weight, styled_conv2d
+from kernels.to_rgb import to_rgb
+from kernels.upfirdn2d import setup_filter, upfirdn2d, upsample2d
+from kernels.yuv import bgr_to_yuv, yuv_to_bgr
+from tests.compare import check_close
+
+pytestmark = pytest.mark.gpu
+
+UGLY = [(1, 1, 3, 4, 4), (3, 3, 37, 5, 7), (3, 37, 1, 9, 3), (1, 512, 37, 7, 9)]
+REAL = [
+    (1, 512, 512, 4, 4),
+    (1, 512, 512, 32, 32),
+    (4, 512, 512, 64, 64),
+    (1, 128, 64, 256, 256),
+    (1, 32, 32, 1024, 1024),
+]
+
+
+def _draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape))).half().float().cuda()
+
+
+def _styled(n: int, inputs: int, outputs: int, h: int, w: int, up: int, plan: Plan | None) -> None:
+    x, weight, styles = _draw(n, h, w, inputs).permute(0, 3, 1, 2), _draw(outputs, inputs, 3, 3), _draw(n, inputs)
+    options = {"bias": _draw(outputs), "noise": _draw(n, 1, h * up, w * up)}
+    f = setup_filter([1, 3, 3, 1], device="cuda")
+
+    def run(dtype: torch.dtype, impl: str) -> torch.Tensor:
+        given = {k: v.to(dtype) for k, v in options.items()}
+        tensors = (x.to(dtype), weight.to(dtype), styles.to(dtype))
+        return styled_conv2d(*tensors, **given, up=up, resample_filter=f, clamp=256.0, plan=plan, impl=impl)
+
+    exact = run(torch.float64, "reference")
+    check_close(run(torch.float16, "cuda"), run(torch.float16, "reference"), exact, f"{inputs} to {outputs}, up {up}")
+
+
+@pytest.mark.parametrize("up", [1, 2])
+@pytest.mark.parametrize("shape", [*UGLY, *REAL], ids=str)
+def test_styled_layers(shape, up):
+    if up == 2 and shape[3] == 1024:
+        pytest.skip("no layer doubles 1024 px")
+    _styled(*shape, up, None)
+
+
+@pytest.mark.parametrize(
+    "plan", [*(Plan(tile) for tile in TILES), Plan("conv_64x64", 5), Plan("conv_128x128", 2)], ids=Plan.label
+)
+def test_every_plan(plan):
+    _styled(2, 96, 136, 19, 33, 1, plan)
+    _styled(2, 96, 136, 9, 17, 2, plan)
+
+
+def test_folded_filters():
+    _styled(2, 96, 136, 9, 17, 2, Plan("conv_64x64", 2, True))
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_bias_act(act, dtype):
+    x, b = _draw(3, 37, 5, 7), _draw(37)
+    exact = bias_act(x.double(), b.double(), act=act, clamp=2.0, impl="reference")
+    fast, plain = (bias_act(x.to(dtype), b.to(dtype), act=act, clamp=2.0, impl=i) for i in ("cuda", "reference"))
+    check_close(fast, plain, exact, act, floor=2.0**-10 if dtype == torch.float16 else 1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"up": 2, "padding": (2, 1)}, {"down": 2, "padding": 1}, {"padding": (-1, 2, 3, -2)}], ids=str
+)
+def test_upfirdn2d(options):
+    x, f = _draw(3, 37, 15, 11), setup_filter([1, 2, 4, 3], device="cuda")
+    exact = upfirdn2d(x.double(), f, impl="reference", **options)
+    fast, plain = (upfirdn2d(x.half(), f, impl=i, **options) for i in ("cuda", "reference"))
+    check_close(fast, plain, exact, str(options))
+
+
+def test_filter_act():
+    t, f, b = _draw(3, 37, 10, 8), setup_filter([1, 2, 4, 3], device="cuda"), _draw(37)
+    exact = filter_act(t.double(), f, bias=b.double(), impl="reference")
+    check_close(filter_act(t.half(), f, bias=b, impl="cuda"), filter_act(t.half(), f, bias=b), exact, "filter_act")
+
+
+@pytest.mark.parametrize(("n", "inputs", "size"), [(3, 37, 10), (1, 512, 32), (1, 32, 1024)])
+def test_to_rgb(n, inputs, size):
+    x, weight, skip = _draw(n, inputs, size, size), _draw(3, inputs), _draw(n, 3, size // 2, size // 2)
+    given = (weight, _draw(n, inputs).clamp(-1, 1), torch.ones(n).cuda(), _draw(3))
+    f = setup_filter([1, 3, 3, 1], device="cuda")
+    exact = to_rgb(x.double(), *(t.double() for t in given), skip=skip.double(), f=f, impl="reference")
+    fast, plain = (to_rgb(x.half(), *given, skip=skip, f=f, impl=i) for i in ("cuda", "reference"))
+    check_close(fast, plain, exact, f"{inputs} inputs", floor=1e-5)
+    assert upsample2d(skip, f).shape == fast.shape
+
+
+def test_styles():
+    packed = [pack_weight(_draw(o, i, 3, 3)) for o, i in ((512, 37), (3, 512))]
+    layers = [
+        StyleLayer(_draw(p.energy.shape[1], 512), _draw(p.energy.shape[1]), k, p.energy, p.peak)
+        for k, p in enumerate(packed)
+    ]
+    table = style_table([*layers, StyleLayer(_draw(40, 512), _draw(40), 1)])
+    wplus = _draw(3, 2, 512)
+    for got, wanted in zip(*(prepare_styles(wplus, table, impl=i) for i in ("cuda", "reference")), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=2e-3, atol=1e-4)
+
+
+def test_picture_ends():
+    draw = torch.Generator().manual_seed(0)
+    frame = torch.randint(0, 256, (720, 1280, 3), dtype=torch.uint8, generator=draw).cuda()
+    portrait = torch.rand(256, 256, 4, generator=draw).cuda() * torch.tensor([0.3, 0.3, 0.3, 1.0]).cuda()
+    into, back = (
+        torch.tensor([[0.5, 0.1, -50.0], [-0.1, 0.5, 9.0]]),
+        torch.tensor([[1.9, -0.4, 98.0], [0.4, 1.9, -37.0]]),
+    )
+    crops = [align_crop(frame, back.cuda(), 256, grid=2, impl=i) for i in ("cuda", "reference")]
+    torch.testing.assert_close(crops[0], crops[1], rtol=0, atol=1e-3)
+    matches = [match_colours(frame, portrait, back.cuda(), impl=i) for i in ("cuda", "reference")]
+    torch.testing.assert_close(matches[0], matches[1], rtol=1e-2, atol=0.1)
+    done = [blend_back(frame, portrait, into.cuda(), match=matches[1], impl=i).int() for i in ("cuda", "reference")]
+    assert (done[0] - done[1]).abs().max() <= 1
+    for layout in ("nv12", "i420"):
+        yuv = [bgr_to_yuv(frame, layout, impl=i) for i in ("cuda", "reference")]
+        assert (yuv[0].int() - yuv[1].int()).abs().max() <= 1
+        bgr = [yuv_to_bgr(yuv[1], layout, impl=i).int() for i in ("cuda", "reference")]
+        assert (bgr[0] - bgr[1]).abs().max() <= 1
