@@ -1,5 +1,6 @@
 # make demo     a first avatar video, with nothing but Python       make test     checks and tests
 # make install  the program in .venv    make bench  measure it      make clean    remove what was built
+# make gpu-check, make gpu-bench   correctness and speed on an NVIDIA GPU (with the cuda extra)
 # make vm-test  real V4L2 cameras in a guest of its own, built once (Debian 12, root; docs/virtual-camera.md)
 # PYTHON=...    the Python to use instead of the first suitable one
 
@@ -30,6 +31,13 @@ bench: .venv/installed-dev
 vm-test: .venv/installed
 	tests/vm/test.sh
 
+gpu-check: .venv/installed-cuda
+	$(BIN)/python -m pytest -q -m gpu tests/gpu
+
+gpu-bench: .venv/installed-cuda
+	$(BIN)/python -m tools.bench_kernels
+	$(BIN)/python -m tools.bench_generator
+
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.mp4 demo.png
 
@@ -40,6 +48,10 @@ clean:
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed $@
+
+.venv/installed-cuda: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cuda,dev]'
+	@touch $@
 
 # The first Python that is neither too old nor too new and can make environments.
 .venv/pyvenv.cfg:

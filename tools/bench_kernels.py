@@ -1,8 +1,9 @@
-"""Every kernel by itself on this GPU: ``python -m tools.bench_kernels [--resolution 1024] [--batch 1,16] [--json FILE]``
+"""Every kernel by itself on this GPU:
+``python -m tools.bench_kernels [--resolution 1024] [--batch 1,16] [--json FILE]``
 
-Each layer is first compared with plain PyTorch in float16, both against float64 (a layer that is wrong is not timed), then timed with
-CUDA events and a cold L2 cache: milliseconds, TFLOP/s, GB/s, and the share of this GPU's own measured matrix rate and
-copy bandwidth. For every styled layer all plans are timed, and cuDNN with our epilogue. Results go to
+Each layer is first compared with plain PyTorch in float16, both against float64 (a layer that is wrong is not timed),
+then timed with CUDA events and a cold L2 cache: milliseconds, TFLOP/s, GB/s, and the share of this GPU's own measured
+matrix rate and copy bandwidth. For every styled layer all plans are timed, and cuDNN with our epilogue. Results go to
 docs/measurements, the roofline beside them.
 """
 
@@ -19,7 +20,7 @@ from tools.record import ROOT, record
 
 
 def compared(fast: Any, plain: Any, exact: Any, what: str) -> float:
-    """The largest error of ``fast`` over that of ``plain``. Raises SystemExit when it is more than twice, plus rounding."""
+    """The largest error of ``fast`` over that of ``plain``. Raises SystemExit for more than twice, plus rounding."""
     error, usual = (float((value.double() - exact).abs().max()) for value in (fast, plain))
     if not error <= 2 * usual + 2.0**-10 * float(exact.abs().max()):
         raise SystemExit(f"{what} is wrong: its error is {error:g}, that of plain PyTorch {usual:g}; nothing was timed")
@@ -169,9 +170,8 @@ def main(arguments: list[str] | None = None) -> None:
             best[key] = row
     for row in best.values():
         plan, share = row.get("plan", ""), 100 * row["share_of_limit"]
-        print(
-            f"{row['name']:14s} n{row['batch']:<3d} {plan:24s} {row['ms']:8.4f} ms {row['tflops']:7.1f} TFLOP/s {share:5.1f} %"
-        )
+        who = f"{row['name']:14s} n{row['batch']:<3d} {plan:24s}"
+        print(f"{who} {row['ms']:8.4f} ms {row['tflops']:7.1f} TFLOP/s {share:5.1f} %")
     gpu = identity()
     file = record("gpu-kernels", o.json, gpu=gpu, rates=rates, kernels=rows)
     roofline(list(best.values()), rates, gpu["gpu"], file.with_suffix(".png"))

@@ -1,4 +1,4 @@
-"""What the GPU's benchmarks and checks share: the GPU or a clear refusal, whole generators of known sizes, its identity."""
+"""What the GPU's benchmarks and checks share: the GPU or a clear refusal, generators of known sizes, its identity."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def e4e_configuration() -> Any:
 
 
 def random_generator(config: GeneratorConfig, device: str, seed: int = 0) -> Any:
-    """A generator with weights as at the start of training: what it draws means nothing, its arithmetic is all there."""
+    """A generator with weights as at the start of training: what it draws means nothing, its arithmetic does."""
     import torch
 
     from engines.stylegan2 import Generator

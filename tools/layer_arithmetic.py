@@ -70,9 +70,8 @@ def table(rows: list[Cost], tflops: float, gb_per_s: float) -> str:
     lines = ["| layer | MMAC | MB | MAC per byte | floor, us |", "|---|---:|---:|---:|---:|"]
     for row in rows:
         floor = row.floor_us(tflops, gb_per_s)
-        lines.append(
-            f"| {row.name} | {row.macs / 1e6:,.1f} | {row.bytes / 1e6:,.2f} | {row.macs / row.bytes:.1f} | {floor:.2f} |"
-        )
+        cells = [row.name, f"{row.macs / 1e6:,.1f}", f"{row.bytes / 1e6:,.2f}", f"{row.macs / row.bytes:.1f}"]
+        lines.append(f"| {' | '.join(cells)} | {floor:.2f} |")
     macs, moved = sum(row.macs for row in rows), sum(row.bytes for row in rows)
     floor = sum(row.floor_us(tflops, gb_per_s) for row in rows)
     lines.append(f"| **all** | **{macs / 1e6:,.0f}** | **{moved / 1e6:,.0f}** | {macs / moved:.1f} | **{floor:.0f}** |")
