@@ -1,14 +1,16 @@
-"""Pictures for docs/models.md: what every edit does, and drawn heads beside what the model makes of them.
+"""Pictures for the docs: what every edit and style does, and drawn heads beside what the model makes of them.
 
     python -m tools.gallery --out docs/pictures
 
 ``edits.png``: a row per edit, strengths -1 to 1 (age, beard and glasses 0 to 1) on three people. ``unseen.png``: heads
 that the model was not trained on (upper rows) and the model's pictures of the same parameters (lower rows).
+``styles.png``: a row per style that the weights can show, strengths 0, 0.5 and 1 on the same three people.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -17,9 +19,12 @@ import numpy as np
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, BundledModel, load
 from engines.motion import AT_REST, MOTION
+from realtime.configuration import Style, styles
+from realtime.dressing import dressed, unknown_attributes
 from realtime.editing import Editor
 from realtime.frames import Latent
 from realtime.generating import Generator
+from realtime.strengths import scaled
 from tools.face_world import draw, index, names
 from tools.face_world.sampling import perform, person
 
@@ -56,6 +61,25 @@ def edits(model: BundledModel, people: list[np.ndarray]) -> np.ndarray:
     return np.vstack(rows)
 
 
+def wearing(model: BundledModel, people: list[np.ndarray], known: Mapping[str, Style]) -> np.ndarray:
+    """A row per style of ``known`` that the weights can show: its strengths on every person."""
+    generator, rest = Generator(model), np.array([AT_REST[name] for name in MOTION])
+    rows = []
+    for name, style in known.items():
+        if name == "toon" or style.model != model.name or unknown_attributes(style):
+            continue
+        cells = []
+        for row in people:
+            for strength in (0.0, 0.5, 1.0):
+                edits = {edit: scaled(value, strength) for edit, value in style.edits.items()}
+                code = latent(dressed(model, style.attributes, strength), row, rest)
+                cells.append(flat(generator.generate(Editor(model.directions, edits).edit(code)).pixels))
+        strip = np.hstack(cells)
+        cv2.putText(strip, name, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (40, 40, 40), 1, cv2.LINE_AA)
+        rows.append(strip)
+    return np.vstack(rows)
+
+
 def unseen(model: BundledModel, count: int, seed: int) -> np.ndarray:
     """Drawn heads above, the model's below, eight a row."""
     random, generator = np.random.default_rng(seed), Generator(model)
@@ -77,9 +101,12 @@ def main() -> None:
     o = a.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     model, random = load("toon"), np.random.default_rng(o.seed)
-    sheets = {"edits": edits(model, [person(random) for _ in range(3)]), "unseen": unseen(model, 16, o.seed)}
+    people = [person(random, "toon") for _ in range(3)]
+    worn = wearing(model, people, styles())
+    sheets = {"edits": edits(model, people), "styles": worn, "unseen": unseen(model, 16, o.seed)}
     for name, sheet in sheets.items():
-        small = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        shrink = 0.375 if name == "styles" else 0.5
+        small = cv2.resize(sheet, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(o.out / f"{name}.png"), small)
 
 

@@ -1,7 +1,8 @@
 """Measure what every edit of the bundled model does, and draw its sweep: docs/edits.md, docs/pictures/edits-NAME.png.
 
     python -m tools.measure_edits                      # after new weights: table, pictures and docs/measurements
-    python -m tools.measure_edits --people 4 --out /tmp/edits --json /tmp/edits.json
+    python -m tools.measure_edits --people 4 --out runs/edits --json runs/edits.json --page runs/edits.md
+    python -m tools.measure_edits --domain comic --out runs/comic --json runs/comic.json    # prints its table
 
 For random people of the face world the edit's strength goes over five steps; where it goes from nothing up, they start
 at its lower end. Two measures look at every step:
@@ -97,11 +98,13 @@ def codes(model: BundledModel, people: Floats) -> Floats:
     return np.stack([model.mapping.infer(row[None])[0][0].copy() for row in people])
 
 
-def crowd(count: int, seed: int, fixed: dict[str, float]) -> Floats:
-    """Random people, float32 [count, attributes], with some attributes set."""
+def crowd(count: int, seed: int, fixed: dict[str, float], domain: str = "toon") -> Floats:
+    """Random people of a domain, float32 [count, attributes], with some attributes set. Raises SystemExit."""
+    if domain != "toon" and f"domain_{domain}" not in ATTRIBUTES:
+        raise SystemExit(f"the installed weights have no domain {domain!r}; wanted toon, or weights that draw it")
     random = np.random.default_rng(seed)
     columns = [names().index(name) for name in ATTRIBUTES]
-    people = np.stack([person(random) for _ in range(count)])[:, columns]
+    people = np.stack([person(random, domain) for _ in range(count)])[:, columns]
     for name, value in fixed.items():
         people[:, ATTRIBUTES.index(name)] = value
     return people
@@ -110,8 +113,8 @@ def crowd(count: int, seed: int, fixed: dict[str, float]) -> Floats:
 class Readout:
     """Reads attributes off W+ by ridge regression: colours off the layers of colour, the others off those of shape."""
 
-    def __init__(self, model: BundledModel, fixed: dict[str, float], count: int = READOUT_PEOPLE) -> None:
-        people = crowd(count, 11, fixed)
+    def __init__(self, model: BundledModel, people: Floats) -> None:
+        count = len(people)
         w = codes(model, people).astype(np.float64)
         self._mean, self.spread = people.mean(axis=0), people.std(axis=0).astype(np.float64)
         self._centre = w.mean(axis=0)
@@ -265,6 +268,7 @@ def main() -> None:
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--people", type=int, default=16)
     a.add_argument("--seed", type=int, default=2026)
+    a.add_argument("--domain", default="toon", help="toon, clay, comic or natural; the page shows toon")
     a.add_argument("--out", type=Path, default=ROOT / "docs/pictures", help="where the pictures go")
     a.add_argument("--page", type=Path, default=ROOT / "docs/edits.md")
     a.add_argument("--json", type=Path, help="default: docs/measurements/edits-DATE.json")
@@ -272,7 +276,8 @@ def main() -> None:
     o = a.parse_args()
     fixed = {name: float(value) for name, value in (text.split("=") for text in o.set)}
     model = load("toon")
-    people, readout = crowd(o.people, o.seed, fixed), Readout(model, fixed)
+    people = crowd(o.people, o.seed, fixed, o.domain)
+    readout = Readout(model, crowd(READOUT_PEOPLE, 11, fixed, o.domain))
     o.out.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, Figure]] = {}
     for edit in (*EDITS, "smile"):
@@ -287,9 +292,11 @@ def main() -> None:
         print(f"{edit}: {found[edit]['seen']}", flush=True)
     text = table(found, smiling)
     print(text)
-    write_table(o.page, text)
+    if o.domain == "toon":
+        write_table(o.page, text)
     rows = {edit: {name: asdict(one) for name, one in by.items()} for edit, by in found.items()}
-    print(record("edits", o.json, people=o.people, seed=o.seed, fixed=fixed, edits=rows, smile=smiling))
+    made = dict(people=o.people, seed=o.seed, domain=o.domain, fixed=fixed)
+    print(record("edits", o.json, **made, edits=rows, smile=smiling))
 
 
 if __name__ == "__main__":

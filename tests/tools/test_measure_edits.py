@@ -60,12 +60,19 @@ def test_the_readout_reads_codes_of_the_mapping_network() -> None:
     from tools.measure_edits import Readout, codes, crowd
 
     model, fixed = load("toon"), {"glasses_frame": 0.0}
-    readout = Readout(model, fixed, 400)
+    readout = Readout(model, crowd(400, 11, fixed))
     assert readout.readable[column("age")] > 0.8 and readout.readable[column("femininity")] > 0.8
     people = crowd(6, 5, fixed)
     read = np.array([readout.read(np.repeat(w[None], 10, axis=0)) for w in codes(model, people)])
     for name in ("age", "femininity", "skin_r"):
         assert np.corrcoef(read[:, column(name)], people[:, column(name)])[0, 1] > 0.8, name
+
+
+def test_a_domain_that_the_weights_do_not_have() -> None:
+    from tools.measure_edits import crowd
+
+    with pytest.raises(SystemExit, match="the installed weights have no domain 'marble'; wanted toon, or weights"):
+        crowd(1, 0, {}, "marble")
 
 
 def test_a_real_sweep_of_hair_gets_lighter_at_the_crown() -> None:
