@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from realtime.cli_models import claim
 from realtime.command import console, guarded
 from realtime.errors import EngineError, ModelError, UsageError
 
@@ -40,7 +41,7 @@ def calibrate(
 
         folder = models_folder()
         base = folder.model(generator)
-        folder.new_model(name, replace)
+        claim(folder, name, replace)
         where = _device(device)
         work = folder.root / f".{name}-calibration"
         about = {"generator": generator, "source": source, "seconds": seconds, "frames": frames}

@@ -59,13 +59,23 @@ def import_(
         from engines.checkpoints.importing import model_name
 
         name = name or model_name(path)
-        folder.new_model(name, replace)
+        claim(folder, name, replace)
         with console.status(f"reading {path.name}"):
             report = import_checkpoint(path, kind=kind, out_dir=folder.root, name=name, replace=replace)
         _tell(report)
         if show_source:
             for title, text in report.embedded_source.items():
                 typer.echo(f"# ---- {title}, as the file holds it; not run\n{text}")
+
+
+def claim(folder: ModelsFolder, name: str, replace: bool) -> None:
+    """Raise UsageError or ModelError unless a model of this name may be made; bundled styles would hide it."""
+    from realtime.configuration import styles
+    from realtime.imported_styles import imported_styles
+
+    if name in styles().keys() - imported_styles()["styles"].keys():
+        raise UsageError(f"the name {name!r} is that of a bundled style; choose another")
+    folder.new_model(name, replace)
 
 
 def _pulled_or_path(folder: ModelsFolder, file: Path) -> Path:
@@ -255,7 +265,7 @@ def blend(
 
         folder = models_folder()
         name = name or f"{a}-{b}-{from_px}"[:64]
-        folder.new_model(name, replace)
+        claim(folder, name, replace)
         report = blend_models(
             folder.model(a), folder.model(b), from_px=from_px, amount=amount, out_dir=folder.root, name=name,
             replace=replace,

@@ -90,6 +90,7 @@ def test_what_cannot_be_imported_is_one_line_with_the_reason(golden, folder, fil
 def test_names_that_the_folder_itself_uses_are_refused(golden):
     path = golden(SMALL[0]).path(SMALL[1])
     assert "the name 'downloads' is taken by the program" in models("import", path, "--name", "downloads", code=1)[1]
+    assert "the name 'toon' is that of a bundled style" in models("import", path, "--name", "toon", code=2)[1]
     assert "the name '../x' is unusable" in models("import", path, "--name", "../x", code=1)[1]
 
 
