@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 from realtime.clock import Clock
@@ -11,6 +12,7 @@ from realtime.pacing import Pacer
 from realtime.statistics import Statistics
 
 CLOSE_S = 2.0  # a driver that blocks for longer is left behind
+SWITCH_S = 0.001  # how long another thread may keep Python's lock once a beat is due; Python's own 5 ms are heard
 
 
 class PacedOutput:
@@ -32,6 +34,7 @@ class PacedOutput:
         self._last_sent_ns: int | None = None
         self._error: Exception | None = None
         self._closing = False
+        self._switch_s = sys.getswitchinterval()
         self._thread = threading.Thread(target=self._run, name="pacing", daemon=True)
 
     @property
@@ -54,6 +57,7 @@ class PacedOutput:
             self._pacer.arrived(now_ns)
             self._newest, self._given_ns = picture, now_ns
         if not self._thread.is_alive():
+            sys.setswitchinterval(SWITCH_S)
             self._thread.start()
 
     def close(self) -> None:
@@ -61,6 +65,7 @@ class PacedOutput:
         if self._closing:
             return
         self._closing = True
+        sys.setswitchinterval(self._switch_s)
         if self._thread.is_alive():
             self._thread.join(CLOSE_S + 2e-9 * self._pacer.interval_ns)
         if not self._thread.is_alive():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ from realtime.errors import DeviceError
 from realtime.frames import Picture
 from realtime.outputs.base import Output
 from realtime.outputs.null import NullOutput
-from realtime.outputs.paced import PacedOutput
+from realtime.outputs.paced import SWITCH_S, PacedOutput
 from realtime.statistics import Statistics
 from tests.realtime.baton import PATIENCE_S, Baton
 from tests.realtime.clips import quadrants
@@ -61,8 +62,10 @@ def test_the_newest_picture_leaves_at_each_beat_and_once_more_when_none_came() -
     clock, recorder = Baton(), Recorder()
     output, statistics = paced(recorder, clock)
     assert output.wants_pacing and not output.wants_stop and output.describe() == "nowhere"
+    before_s = sys.getswitchinterval()
     output.send(picture(0))
     assert recorder.shown == [], "it waits for its beat"
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_S), "no other thread keeps Python's lock for long"
     clock.advance_ns(STEP_NS // 3)
     assert recorder.wait_for(1) == [0]
     clock.advance_ns(STEP_NS)
@@ -75,6 +78,7 @@ def test_the_newest_picture_leaves_at_each_beat_and_once_more_when_none_came() -
     clock.advance_ns(STEP_NS)
     output.close()
     assert (recorder.shown, recorder.closed) == ([0, 0, 2, 3], 1)
+    assert sys.getswitchinterval() == before_s
     fed = statistics.snapshot().beats
     assert fed is not None and (fed.sent, fed.repeated) == (4, 1)
     assert fed.rate_fps == pytest.approx(FPS, rel=0.02) and fed.jitter_ms.p99 < 0.9
