@@ -24,7 +24,7 @@ GATE, GATE_A_SECOND = 1.0, 3.0  # face sizes within which a face can be the same
 SIZE_COUNTS = 0.7  # what a log size ratio of 1 counts, in face sizes
 LOST_COUNTS = 0.35  # what it counts that someone was not seen in the last frame
 VELOCITY_S, COAST_S = 0.15, 1.0  # memory of the velocity; how long it is trusted for someone who is not seen
-HIDES = 0.9  # within this many of its sizes a face may hide another
+HIDES, NEARER, HIDDEN_NS = 0.9, 0.7, 3_000_000_000  # within so many sizes a face of such size may hide another so long
 LEAVING, LEAVING_A_SECOND = 0.45, 0.25  # nearer than so many sizes to the edge and moving out so fast: left the picture
 SAME = 0.35  # two finds nearer than this many sizes are one face
 FAR = 1e6
@@ -162,8 +162,9 @@ class People:
             person.left = person.left or _is_leaving(place, person, size)
             for other in self._people:
                 near = math.hypot(*(place - other.place)[:2]) < HIDES * other.size
-                if other.number in seen and near:
-                    person.hidden_ns += now_ns - max(self._last_ns, person.seen_ns)
+                if other.number in seen and near and other.size > NEARER * person.size:
+                    hidden_ns = person.hidden_ns + now_ns - max(self._last_ns, person.seen_ns)
+                    person.hidden_ns = min(hidden_ns, HIDDEN_NS)
                     break
         self._last_ns = now_ns
 

@@ -6,6 +6,7 @@ fewer than it may, so that somebody new is covered in the first frame in which a
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from realtime.face_mesh import MIN_SIDE_PX, Mesh, shrunk_rgb, without_chatter
@@ -13,6 +14,9 @@ from realtime.faces import Lost, People, Seen
 from realtime.frames import Face, Frame
 from realtime.settings import TrackingSettings
 
+log = logging.getLogger(__name__)
+
+TOLD_AFTER_NS = 5_000_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
@@ -30,23 +34,37 @@ class GroupTracker:
             self._mesh = Mesh(settings, faces=settings.faces, follow=True)
         self._people = People(settings.faces, settings.forget_ms * 1_000_000)
         self._settled = False
+        self._told: set[int] = set()  # of whom the user was told that they are lost
 
     def track(self, frame: Frame) -> Group:
         """The people in ``frame``. Frames of any size are taken."""
         height, width = frame.pixels.shape[:2]
         faces = [] if min(height, width) < MIN_SIDE_PX else self._faces(frame)
         seen = self._people.see(faces, frame.captured_ns, (width, height))
-        return Group(tuple(seen), tuple(self._people.lost(frame.captured_ns)))
+        lost = self._people.lost(frame.captured_ns)
+        self._tell(lost)
+        return Group(tuple(seen), tuple(lost))
 
     def reset(self) -> None:
         """Forget everyone: equal to a new tracker."""
         with without_chatter():
             self._mesh.reset()
         self._people.reset()
+        self._told = set()
 
     def close(self) -> None:
         """Free the graph."""
         self._mesh.close()
+
+    def _tell(self, lost: list[Lost]) -> None:
+        """Say once of everyone who is lost for long why the camera is not shown."""
+        long = {one.person for one in lost if one.waited_ns > TOLD_AFTER_NS}
+        if long - self._told:
+            log.warning(
+                "somebody who was in the picture is not seen: the camera stays blurred until they are back or leave "
+                "over the picture's edge; tracking.forget_ms sets a time after which they are forgotten"
+            )
+        self._told = (self._told | long) & {one.person for one in lost}
 
     def _faces(self, frame: Frame) -> list[Face]:
         rgb, shrink = shrunk_rgb(frame.pixels)

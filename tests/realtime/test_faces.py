@@ -91,6 +91,16 @@ def test_time_behind_somebody_does_not_count_as_waiting() -> None:
     assert lost.waited_ns > 12 * STEP_NS, "nobody stands before them any more"
 
 
+def test_nobody_is_hidden_for_ever_or_by_a_face_further_away() -> None:
+    for other_size, waits_s in ((300, 3), (90, 0)):
+        crowd = People(2)
+        crowd.see([face(560, size=180), face(700, size=other_size)], 0, SIZE)
+        for number in range(1, 151):
+            crowd.see([face(620, size=other_size)], number * STEP_NS, SIZE)
+        (lost,) = crowd.lost(150 * STEP_NS)
+        assert lost.waited_ns * 1e-9 == pytest.approx(5 - waits_s, abs=0.2)
+
+
 def test_who_walks_out_of_the_picture_is_not_lost() -> None:
     crowd = People(2)
     for number in range(30):

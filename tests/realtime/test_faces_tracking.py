@@ -95,6 +95,25 @@ def test_a_face_that_is_lost_is_said_to_be_and_comes_back_as_the_same(tracker: G
     assert {one.person: one.face.fresh for one in back.seen}[group.lost[0].person]
 
 
+def test_who_walks_out_over_the_edge_is_not_lost(tracker: GroupTracker) -> None:
+    for number in range(30):
+        inside = max(0, 240 - 9 * number)
+        frame = composed(number, None, 320)
+        frame.pixels[40:280, :inside] = clip(*BEHIND)[number][:, 240 - inside :]
+        group = tracker.track(frame)
+        assert len(group.seen) == 2 or not group.lost, f"frame {number}"
+    assert len(group.seen) == 1
+
+
+def test_the_user_is_told_once_why_the_camera_is_blurred(
+    tracker: GroupTracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker.track(composed(0, 10, 320))
+    for seconds in (1, 6, 7):
+        tracker.track(Frame(seconds, seconds * 1_000_000_000, composed(seconds, None, 320).pixels))
+    assert [message[:46] for message in caplog.messages] == ["somebody who was in the picture is not seen: t"]
+
+
 def test_the_same_frames_give_the_same_people_and_reset_equals_a_new_tracker(tracker: GroupTracker) -> None:
     frames = [composed(number, 10 + 6 * number, 320) for number in range(3)]
     once = [tracker.track(frame) for frame in frames]
