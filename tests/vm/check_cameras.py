@@ -21,7 +21,7 @@ from rig import (
     Application,
     Player,
     Program,
-    delivers,
+    is_camera,
     load,
     loaded,
     percentiles,
@@ -201,7 +201,7 @@ def test_a_device_that_another_program_feeds_is_refused() -> None:
 @pytest.mark.parametrize("devices", [1, 0], indirect=True)
 def test_with_exclusive_caps_and_without(devices: None, request: pytest.FixtureRequest) -> None:
     exclusive = request.node.callspec.params["devices"]
-    before = delivers(VIRTUAL)
+    before = is_camera(VIRTUAL)
     with Player(VGA, 30), Program() as program:
         program.running()
         with Application() as application:

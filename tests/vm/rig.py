@@ -58,9 +58,14 @@ def told(number: int) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
-def delivers(number: int) -> bool:
-    """Whether a device is a camera now: a loopback is one only while it is fed."""
+def is_camera(number: int) -> bool:
+    """Whether a device calls itself a camera: with exclusive_caps a loopback does so only while it is fed."""
     return re.search(r"Device Caps.*?\n(?:\t\t.*\n)*?\t\tVideo Capture\n", told(number)) is not None
+
+
+def delivers(number: int) -> bool:
+    """Whether a device is a camera that is fed: only then it has a format."""
+    return is_camera(number) and "Width/Height" in told(number)
 
 
 class Player:
