@@ -73,8 +73,7 @@ class Compositor:
         landmarks[:, :2] += to_canvas[:, 2].astype(np.float32)
         covered = replace(face, landmarks=landmarks)
         picture = Picture(frame.frame_id, frame.captured_ns, self._draw(canvas, covered, placed))
-        self._holding.remember(picture)
-        return self._compared(frame, picture)
+        return self._compared(frame, self._holding.remember(picture))
 
     def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
         """What goes out without an avatar; ``frame`` is the camera's, if there is one.

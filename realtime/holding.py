@@ -8,10 +8,14 @@
     raw       the camera's picture: the only choice that shows it
 
 The backdrop is the camera's picture blurred beyond recognition, or the card where there is no picture of it.
+
+When the face is found again, the avatar fades in from the last holding picture (except with raw, which would show the
+camera's frame through the avatar).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -21,22 +25,38 @@ from realtime.covering import blurred
 from realtime.frames import Frame, Picture, Pixels
 
 TEXT = "be right back"
+RETURN_NS = 150_000_000  # how long an avatar takes to fade in after a holding picture
 _TOP, _BOTTOM = (74, 60, 52), (46, 37, 32)  # BGR
 _INK, _SOFT_INK = (244, 239, 236), (150, 130, 118)
 
 
 class Holding:
-    """Makes holding pictures of one size, and remembers the last avatar picture to fade from."""
+    """Makes holding pictures of one size, and fades from the last avatar picture to them and back."""
 
     def __init__(self, on_lost: str, hold_ms: float) -> None:
         self._on_lost = on_lost
         self._hold_ns = hold_ms * 1e6
         self._last: Picture | None = None
-        self._since_ns = 0
+        self._held: Pixels | None = None  # the last holding picture, while an avatar fades in from it
+        self._held_ns: int | None = None
 
-    def remember(self, picture: Picture) -> None:
-        """An avatar picture went out."""
+    def remember(self, picture: Picture) -> Picture:
+        """What goes out for an avatar picture: itself, or blended with the holding picture that it follows."""
+        if self._held is not None:
+            picture = self._returned(picture, self._held)
         self._last = picture
+        return picture
+
+    def _returned(self, picture: Picture, held: Pixels) -> Picture:
+        since_ns = picture.captured_ns if self._held_ns is None else self._held_ns
+        self._held_ns = since_ns
+        passed = (picture.captured_ns - since_ns) / RETURN_NS
+        if not 0 <= passed < 1 or held.shape != picture.pixels.shape:
+            self._held = None
+            return picture
+        here = passed * passed * (3 - 2 * passed)
+        blended = cv2.addWeighted(picture.pixels, here, held, 1 - here, 0)
+        return replace(picture, pixels=np.asarray(blended, np.uint8))
 
     def pixels(self, frame: Frame | None, now_ns: int | None, backdrop: Pixels | None, size: tuple[int, int]) -> Pixels:
         """The holding picture, uint8 BGR [height, width, 3] for ``size`` = (width, height).
@@ -44,10 +64,15 @@ class Holding:
         now_ns: the time on the frames' clock; without it a fade is at its end.
         backdrop: what hold fades into, instead of the blurred camera.
         """
+        if frame is not None and self._on_lost == "raw":
+            self._held = None
+            return fitted(frame.pixels, size)
+        self._held, self._held_ns = self._made(frame, now_ns, backdrop, size), now_ns
+        return self._held
+
+    def _made(self, frame: Frame | None, now_ns: int | None, backdrop: Pixels | None, size: tuple[int, int]) -> Pixels:
         if self._on_lost == "card":
             return card(size)
-        if frame is not None and self._on_lost == "raw":
-            return fitted(frame.pixels, size)
         if frame is not None and self._on_lost == "blur":
             return blurred(frame.pixels, size)
         if backdrop is None:

@@ -210,8 +210,9 @@ def test_the_fade_starts_anew_after_each_loss() -> None:
     face, portrait = face_at(80, 40, 14), portrait_at(80, 45, 60)
     compositor.composite(grey(160, 90), face, portrait)
     assert compositor.holding(replace(grey(160, 90), captured_ns=500_000_000)).pixels.max() == 0
-    compositor.composite(replace(grey(160, 90), captured_ns=600_000_000), face, portrait)
-    assert compositor.holding(replace(grey(160, 90), captured_ns=601_000_000)).pixels[88, 80, 1] > 190
+    for found_ns in (600_000_000, 700_000_000):  # the avatar has faded in by the second
+        compositor.composite(replace(grey(160, 90), captured_ns=found_ns), face, portrait)
+    assert compositor.holding(replace(grey(160, 90), captured_ns=701_000_000)).pixels[88, 80, 1] > 190
 
 
 def test_compare_puts_the_frame_beside_the_output() -> None:
