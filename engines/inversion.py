@@ -28,8 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 RATE, TUNING_RATE = 0.08, 1e-3
-STRONGEST = 0.02  # weight of the distance to the centre at editability 1
-APART = 0.2  # weight of the rows' distance from each other at editability 1
+STRONGEST = 0.1  # weight of the distance to the centre at editability 1
+APART = 1.0  # weight of the rows' distance from each other at editability 1
 RIDGE = 0.02  # of the mean variance, added to every direction of the covariance
 LEVELS = 4  # sizes at which pictures are compared, each half of the one before
 

@@ -26,7 +26,7 @@ Attributes = dict[str, float]
 MOST_LOOKS = 240  # the best ones of a long watch are kept
 GLASSES_EDGE = 0.95  # of ``bridge_edge``
 BESIDE_JAW = 0.25  # share from which hair counts as long
-_LONG, _STEEPNESS, _MOST_ODDS = ("hair_bob", "hair_long", "hair_wavy", "hair_braids"), 20.0, 30.0
+_LONG, _STEEPNESS, _MOST_ODDS = ("hair_bob", "hair_long", "hair_wavy", "hair_braids"), 30.0, 30.0
 
 # Mean and spread of the proportions over the people of the test media, by tools/likeness.py --proportions.
 PEOPLE: dict[str, tuple[float, float]] = {
@@ -178,6 +178,7 @@ def proportioned(unusual: Array) -> Attributes:
 def styled(attributes: Attributes, beside_jaw: float) -> Attributes:
     """The likelihood of each hair style, summing to 1: the network's, hair beside the jaw, and who wears what."""
     feminine = min(max(attributes["femininity"], 0.0), 1.0)
+    feminine = feminine**2 / (feminine**2 + (1 - feminine) ** 2)
     long = 1.0
     if math.isfinite(beside_jaw):
         long = min(max(math.exp(_STEEPNESS * (beside_jaw - BESIDE_JAW)), 1 / _MOST_ODDS), _MOST_ODDS)

@@ -200,7 +200,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 
 def table(rows: list[Row]) -> str:
-    """A markdown table, a row per person; what is wrong is written out."""
+    """A markdown table, a row per person; what is wrong stands out."""
     lines = ["| | glasses | beard | hair length | presentation | skin | hair colour | made |", "|---|" + "---|" * 7]
     for row in rows:
         marks = [
@@ -242,14 +242,11 @@ def main() -> None:
             return
         media = of_media(o.media, studio, o.seconds) if o.media else []
         drawn = of_drawn(o.drawn, studio, o.seed)
-        print(
-            table(media),
-            "",
-            *(f"{name}: {summary(rows)}" for name, rows in (("media", media), ("drawn", drawn))),
-            sep="\n",
-        )
-        options = {"seconds": o.seconds, "drawn": o.drawn, "seed": o.seed}
-        record("likeness", o.json, model=studio.model.describe(), **options, media=summary(media), drawn=summary(drawn))
+        print(table(media))
+        for name, rows in (("media", media), ("drawn", drawn)):
+            print(f"{name}: {summary(rows)}")
+        groups = {name: summary(rows) for name, rows in (("media", media), ("drawn", drawn)) if rows}
+        record("likeness", o.json, model=studio.model.describe(), seconds=o.seconds, seed=o.seed, groups=groups)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from realtime.alignment import rotation_of
 from realtime.encoding import Encoder, pose
 from realtime.frames import Crop, Face, Latent
 from realtime.settings import EncodingSettings
+from realtime.traits import to_attributes
 from tests.realtime.faces import head_points, seen
 
 PLACE = np.array([[2.0, 0, 64], [0, 2.0, 0]])
@@ -97,3 +98,15 @@ def test_reset_is_like_new() -> None:
     new = encoder(2)
     for i in range(3):
         assert same(used.encode(*moment(i, look=7 + i)), new.encode(*moment(i, look=7 + i)))
+
+
+def test_an_avatar_that_is_worn_stays_whoever_is_seen() -> None:
+    worn = to_attributes({"hair": "bob", "age": 0.8})
+    stage = Encoder(load("toon"), EncodingSettings(), worn)
+    codes = [stage.encode(*moment(i, look=i, gap=0.2 * (i % 2))) for i in range(3)]
+    stage.reset()
+    codes.append(stage.encode(*moment(0, look=9)))
+    for code in codes[1:]:
+        np.testing.assert_array_equal(code.wplus, codes[0].wplus)
+    assert not np.array_equal(codes[0].motion, codes[1].motion), "motion follows the face"
+    assert not np.array_equal(codes[0].wplus, encoder(1).encode(*moment(0)).wplus)

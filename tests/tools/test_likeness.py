@@ -1,0 +1,60 @@
+"""The tool that measures likeness: the colour difference by its published pairs, tables, labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from realtime.configuration import read_toml
+from realtime.traits import HAIR
+from tools.likeness import LABELS, LENGTHS, Row, before_scenery, delta_e, length_of, summary, table
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wanted"),  # Sharma, Wu and Dalal 2005, table 1
+    [
+        ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
+        ((50.0, 0.0, 0.0), (50.0, -1.0, 2.0), 2.3669),
+        ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
+        ((60.2574, -34.0099, 36.2677), (60.4626, -34.1751, 39.4387), 1.2644),
+        ((2.0776, 0.0795, -1.1350), (0.9033, -0.0636, -0.5514), 0.9082),
+        ((40.0, 3.0, 4.0), (40.0, 3.0, 4.0), 0.0),
+    ],
+)
+def test_colour_difference(one: tuple, other: tuple, wanted: float) -> None:
+    assert delta_e(np.array(one), np.array(other)) == pytest.approx(wanted, abs=1e-4)
+    assert delta_e(np.array(other), np.array(one)) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_every_hair_style_has_a_length() -> None:
+    assert sorted(style for styles in LENGTHS.values() for style in styles) == sorted(HAIR)
+    assert (length_of("bob"), length_of("buzz")) == ("long", "short")
+
+
+def test_labels_are_complete() -> None:
+    for group in read_toml(LABELS).values():
+        for label in group.values():
+            assert set(label) == {"glasses", "beard", "hair", "presentation", "age"}
+            assert label["hair"] in (*LENGTHS, "covered") and label["presentation"] in ("f", "m")
+
+
+def test_what_is_not_judged_is_left_out() -> None:
+    rows = [
+        Row("a", True, False, None, True, 3.0, np.nan, "bob"),
+        Row("b", True, True, True, None, 12.0, 4.0, "long"),
+    ]
+    result = summary(rows)
+    assert result["people"] == 2 and result["glasses"] == {"right": 2, "of": 2}
+    assert result["hair"] == {"right": 1, "of": 1} and result["beard"] == {"right": 1, "of": 2}
+    assert (result["skin"]["median"], result["skin"]["near"]) == (7.5, 1)
+    assert result["hair_colour"] == {"median": 4.0, "p90": 4.0, "near": 1, "of": 1}
+    assert table(rows).splitlines()[2] == "| a | right | **wrong** |  | right | 3.0 |  | bob |"
+
+
+def test_drawn_heads_stand_before_scenery() -> None:
+    rgba = np.zeros((64, 64, 4), np.uint8)
+    rgba[16:48, 16:48] = (10, 20, 200, 255)
+    picture = before_scenery(rgba, np.random.default_rng(0))
+    assert picture.shape == (512, 512, 3) and picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture[256, 256], (200, 20, 10))
+    assert picture[:64].std() > 5
