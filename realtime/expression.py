@@ -50,7 +50,9 @@ _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies 
 _OWN_CURVE = 0.25  # how much of the way corners hang at rest is the face's own; the rest of it is a smile or a frown
 _FROWN = 1.3  # the drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go
 _SETTLE, _LONGEST = 45.0, 900.0  # frames until a face's own rest outweighs the usual one; frames that rest remembers
-_OPEN_UP, _OPEN_DOWN = 0.10, 0.004  # how fast the open eye's figure follows wider and narrower eyes, per frame
+# How fast the open eye's figure follows wider and narrower eyes, per frame: while a face is new, and then.
+_NEW = 60
+_OPEN_NEW, _OPEN_THEN = (0.10, 0.01), (0.02, 0.002)
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
@@ -93,7 +95,7 @@ def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.N
 class Rest:
     """The figures of one face at rest, learnt while it is watched, from the usual face on.
 
-    Lids follow the open eye: quickly up, slowly down, so that blinks do not count. The others are running means; but a
+    Lids follow the open eye: sooner up than down, so that blinks do not count. The others are running means; but a
     person who frowns or smiles all the time is not taken for a face that is made so (``_OWN_CURVE``).
     """
 
@@ -104,8 +106,8 @@ class Rest:
 
     def watch(self, now: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Take one more frame in; the rest as known so far, float64 [figures]."""
-        lids = [self._open(self._mean[lid], now[lid]) for lid in LIDS]
         self._count = min(self._count + 1, _LONGEST)
+        lids = [self._open(self._mean[lid], now[lid]) for lid in LIDS]
         self._mean += (now - self._mean) / (self._count + _SETTLE)
         self._mean[list(LIDS)] = lids
         self._mean[_FIXED] = self._usual[_FIXED]
@@ -118,9 +120,9 @@ class Rest:
         usual, own = (figure[_CORNERS] - figure[_UPPER] for figure in (self._usual, self._mean))
         return np.asarray(self._mean[_UPPER] + usual + _OWN_CURVE * (own - usual))
 
-    @staticmethod
-    def _open(level: float, now: float) -> float:
-        return float(level + (now - level) * (_OPEN_UP if now > level else _OPEN_DOWN))
+    def _open(self, level: float, now: float) -> float:
+        up, down = _OPEN_NEW if self._count <= _NEW else _OPEN_THEN
+        return float(level + (now - level) * (up if now > level else down))
 
 
 class MotionReader:

@@ -80,6 +80,14 @@ def test_rest_learns_a_wide_eyed_face() -> None:
     assert read(reader, lid_l=0.13, lid_r=0.55)["eye_l"] < 0.05
 
 
+def test_eyes_opened_wide_for_a_moment_stay_wide_and_the_eye_is_as_open_after() -> None:
+    reader = MotionReader()
+    read(reader, 90)
+    wide = read(reader, 20, lid_l=0.45, lid_r=0.45)
+    assert wide["eye_l"] > 1.15
+    assert read(reader)["eye_l"] > 0.9
+
+
 def test_blinks_do_not_teach_that_eyes_are_small() -> None:
     rest = Rest()
     usual, closed = (np.array([{**USUAL, **more}[n] for n in FIGURES]) for more in ({}, {"lid_l": 0.05, "lid_r": 0.05}))
