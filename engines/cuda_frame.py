@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -93,10 +94,15 @@ class FrameEngine:
         self._graph: torch.cuda.CUDAGraph | None = None
         if self._on_gpu:
             with gpu_errors():
-                self._streams = {name: torch.cuda.Stream() for name in ("upload", "compute", "download")}
-                self._events = [{name: torch.cuda.Event() for name in self._streams} for _ in range(DEPTH)]
+                stream, event = torch.cuda.Stream, torch.cuda.Event
+                names = ("upload", "compute", "download")
+                self._streams: dict[str, Any] = {name: stream() for name in names}  # type: ignore[no-untyped-call]
+                self._events: list[dict[str, Any]] = [
+                    {name: event() for name in names}  # type: ignore[no-untyped-call]
+                    for _ in range(DEPTH)
+                ]
                 if graph:
-                    self._capture()
+                    self.capture()
 
     def _room(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(*shape, dtype=dtype, device=self._device)
@@ -108,8 +114,8 @@ class FrameEngine:
         frame, small = self._frame, self._small
         return Slot(pinned(frame), pinned(small), frame.clone(), small.clone(), frame.clone(), pinned(frame))
 
-    def _capture(self) -> None:
-        """Run once so that everything is compiled and allocated, then record."""
+    def capture(self) -> None:
+        """Record the graph, after runs in which everything is compiled and allocated; again for another encoder."""
         with torch.cuda.stream(self._streams["compute"]):
             for _ in range(3):
                 self._compute()

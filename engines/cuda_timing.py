@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -21,14 +22,14 @@ def median_ms(call: Callable[[], object], repeats: int = 50, *, cold: bool = Tru
     scratch = torch.empty(_l2_bytes() * 2 if cold else 0, dtype=torch.int8, device="cuda")
     for _ in range(WARM_UP):
         call()
-    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
+    events: list[tuple[Any, Any]] = [(_event(), _event()) for _ in range(repeats)]
     for start, end in events:
         scratch.zero_()
         start.record()
         call()
         end.record()
     torch.cuda.synchronize()
-    return statistics.median(start.elapsed_time(end) for start, end in events)
+    return float(statistics.median(start.elapsed_time(end) for start, end in events))
 
 
 def measured_rates() -> dict[str, float]:
@@ -39,6 +40,10 @@ def measured_rates() -> dict[str, float]:
     source, target = (torch.empty(count, dtype=torch.int8, device="cuda") for _ in range(2))
     copy_ms = median_ms(lambda: target.copy_(source), 20, cold=False)
     return {"tflops": 2 * edge**3 / matrix_ms * 1e-9, "gb_per_s": 2 * count / copy_ms * 1e-6}
+
+
+def _event() -> Any:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 def _l2_bytes() -> int:

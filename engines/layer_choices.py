@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kernels.program import digest
+from kernels.cache import cache_folder, digest
 
 CUDNN = "cudnn"
 
@@ -64,3 +64,18 @@ class LayerChoices:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"identity": self.identity, "layers": self.layers}, file, indent=1)
         os.replace(name, self.file)
+
+
+def stored_choices(folder: Path | None = None) -> list[str]:
+    """What was chosen on this computer so far, one line a layer under a line for each GPU and driver; for people."""
+    found = []
+    for file in sorted((folder or cache_folder() / "layers").glob("layers-*.json")):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            found.append(", ".join(str(value) for value in content["identity"].values()))
+            found += [
+                f"{name}: {row['best']}, {row['ms'][row['best']]:.4f} ms" for name, row in content["layers"].items()
+            ]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found.append(f"{file.name} cannot be read; it is measured anew when it is needed")
+    return found

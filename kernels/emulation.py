@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 import re
 import shutil
 import subprocess
@@ -21,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from kernels.program import SOURCES, Argument, Dim3, Program, digest, source
+from kernels.cache import cache_folder, digest
+from kernels.program import SOURCES, Argument, Dim3, Program, source
 
 GUARD = 256  # bytes before and after every tensor
 FLAGS = [
@@ -36,17 +36,6 @@ FLAGS = [
     "-w",
 ]
 FAULTS = {1: "the threads of a block did not all reach the same barrier", 2: "more shared memory than any GPU has"}
-
-
-def cache_folder() -> Path:
-    """Where compiled things are kept: the user's cache folder of the platform, or ``AVATAR_LIVE_CACHE``."""
-    if given := os.environ.get("AVATAR_LIVE_CACHE"):
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", tempfile.gettempdir())) / "avatar-live" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "avatar-live"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avatar-live"
 
 
 def emulation_refusal(*tensors: Tensor | None) -> str | None:

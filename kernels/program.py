@@ -7,7 +7,6 @@ tensors, and None as a null pointer. Nothing is allocated and nothing waits, so 
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,11 +43,6 @@ def source(stem: str) -> str:
     """
     text = (SOURCES / f"{stem}.cu").read_text(encoding="utf-8")
     return text.replace('#include "common.h"', (SOURCES / "common.h").read_text(encoding="utf-8"))
-
-
-def digest(*texts: str) -> str:
-    """A name for what was made from these texts: the first 16 characters of their SHA-256."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 class CudaProgram:

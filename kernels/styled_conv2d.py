@@ -108,14 +108,12 @@ def styled_conv2d(
     3. Add the bias, apply leaky ReLU, the gain and the clamp.
 
     x: float [N, I, H, W]; the kernel takes float16.
-    weight: [O, I, k, k], k 1 or 3; styles: [N, I]; bias: [O] or None.
-    noise: [N or 1, 1, H * up, W * up] or None; strength: its factor.
+    weight: [O, I, k, k], k 1 or 3; styles: [N, I]; bias: [O]; noise: [N or 1, 1, H * up, W * up]; strength: its factor.
     resample_filter: [4, 4] of sum 1 for up 2, see ``kernels.upfirdn2d.setup_filter``.
     slope, gain, clamp: of leaky ReLU below zero, after it, and the limit; see ``kernels.bias_act.bias_act``.
     plan: how the kernel is laid out; None takes a likely one. impl: "auto", "reference", "cuda" or "emulated".
 
-    Returns [N, O, H * up, W * up] in x's dtype. Raises ValueError for shapes that do not fit,
-    ImplementationUnavailable for an implementation that cannot run.
+    Returns [N, O, H * up, W * up] in x's dtype. Raises ValueError for shapes, ImplementationUnavailable.
     """
     if x.ndim != 4 or weight.ndim != 4 or weight.shape[1] != x.shape[1] or styles.shape != x.shape[:2]:
         got = f"x {list(x.shape)}, weight {list(weight.shape)}, styles {list(styles.shape)}"

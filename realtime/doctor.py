@@ -174,6 +174,20 @@ def _gpu() -> Iterable[Finding]:
             yield Finding("missing", f"{module} is not installed", "pip install 'avatar-live[cuda]'")
 
 
+def _cuda_engine() -> Iterable[Finding]:
+    """Whether the CUDA engine can run, and what it chose for each layer."""
+    from engines.devices import gpu_facts
+    from engines.layer_choices import stored_choices
+
+    facts = gpu_facts()
+    if facts.problem is None:
+        yield Finding("good", f"{facts.name}, {facts.free_bytes // 2**20} of {facts.total_bytes // 2**20} MiB free")
+    else:
+        yield Finding("missing", f"the CUDA engine cannot run: {facts.problem}")
+    for line in stored_choices():
+        yield Finding("good", line)
+
+
 def _models() -> Iterable[Finding]:
     from engines import bundled
 
@@ -230,6 +244,7 @@ EXAMINATIONS: dict[str, Callable[[], Iterable[Finding]]] = {
     "cameras": _cameras,
     "virtual cameras": _virtual_cameras,
     "GPU": _gpu,
+    "CUDA engine": _cuda_engine,
     "models": _models,
     "runtimes": _runtimes,
 }

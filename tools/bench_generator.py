@@ -53,8 +53,8 @@ def cudnn_only(folder: Path, who: dict[str, Any]) -> Any:
 def our_choices(who: dict[str, Any]) -> Any:
     """The stored choices of this GPU."""
     from engines.layer_choices import LayerChoices
-    from kernels.emulation import cache_folder
-    from kernels.program import digest, source
+    from kernels.cache import cache_folder, digest
+    from kernels.program import source
 
     sources = digest(*(source(stem) for stem in ("styled_conv2d", "filter_act")))
     kept = {key: str(value) for key, value in who.items() if "clock" not in key}
@@ -69,7 +69,7 @@ def variants(generator: Any, batch: int, who: dict[str, Any], names: list[str]) 
 
     from engines.cuda_engine import CudaGenerator
     from engines.cuda_timing import median_ms
-    from kernels.emulation import cache_folder
+    from kernels.cache import cache_folder
 
     wplus = torch.randn(batch, generator.config.rows, generator.config.w_dim, device="cuda")
     half = copy.deepcopy(generator).half()

@@ -7,7 +7,7 @@ import torch
 
 from engines.cuda_engine import CudaGenerator, layer_name
 from engines.errors import EngineError
-from engines.layer_choices import CUDNN, LayerChoices
+from engines.layer_choices import CUDNN, LayerChoices, stored_choices
 from engines.stylegan2 import Generator
 from engines.stylegan2_config import GeneratorConfig
 from kernels.emulation import emulated_program, emulation_refusal
@@ -69,8 +69,10 @@ def test_choices_are_kept_for_their_own_identity_only(tmp_path):
     assert one.choose("layer", ["x", "y"], {"x": 2.0, "y": 1.0}.__getitem__) == "y"
     assert LayerChoices(tmp_path, {"gpu": "A"}).lines() == ["layer: y, 1.0000 ms"]
     assert LayerChoices(tmp_path, {"gpu": "B"}).lines() == []
+    assert stored_choices(tmp_path) == ["A", "layer: y, 1.0000 ms"]
     one.file.write_text("{")
     assert LayerChoices(tmp_path, {"gpu": "A"}).lines() == []
+    assert stored_choices(tmp_path) == [f"{one.file.name} cannot be read; it is measured anew when it is needed"]
     with pytest.raises(ValueError, match="layer other has no candidates"):
         one.choose("other", [], lambda name: 0.0)
 

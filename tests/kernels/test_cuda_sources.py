@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kernels.cache import cache_folder, digest
 from kernels.conv_plan import STAGES, STEP, TABLE_WIDTH, TILES
-from kernels.emulation import cache_folder
 from kernels.filter_act import STRIP
-from kernels.program import SOURCES, digest, source
+from kernels.program import SOURCES, source
 
 ROOT = Path(__file__).resolve().parents[2]
 STEMS = sorted(path.stem for path in SOURCES.glob("*.cu"))

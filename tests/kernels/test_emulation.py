@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kernels.emulation import EmulatedProgram, cache_folder, emulation_refusal
+from kernels.cache import cache_folder
+from kernels.emulation import EmulatedProgram, emulation_refusal
 from kernels.program import SOURCES
 
 pytestmark = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))

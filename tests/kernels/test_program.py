@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from kernels.bias_act import bias_act
+from kernels.cache import digest
 from kernels.implementations import ImplementationUnavailable
-from kernels.program import SOURCES, cuda_refusal, cupy_refusal, digest, source, version_refusal
+from kernels.program import SOURCES, cuda_refusal, cupy_refusal, source, version_refusal
 
 
 def test_a_source_is_one_text_so_that_caches_see_the_header_too():
