@@ -124,12 +124,8 @@ def invert(
 
     Raises ValueError for an editability out of range, shapes that do not fit, and an empty mask.
     """
-    if not 0 <= editability <= 1:
-        raise ValueError(f"editability is {editability}; wanted 0 to 1")
-    if mask.shape != (1, 1, *target.shape[2:]) or float(mask.sum()) <= 0:
-        raise ValueError(f"the mask has shape {list(mask.shape)}; wanted [1, 1, S, S] as the picture, not all zero")
-    base = region.whitened(start).detach()
-    u = base.clone().requires_grad_()
+    _check(target, mask, editability)
+    u = region.whitened(start).detach().requires_grad_()
     optimiser = torch.optim.Adam([u], lr=RATE)
     strength = editability**2
     for step in range(steps):
@@ -148,6 +144,13 @@ def invert(
         error = mean_error(generator.draw(wplus[None]), target, mask)
         start_error = mean_error(generator.draw(start[None]), target, mask)
     return Inverted(wplus, error, start_error, region.distance(wplus), region.distance(start))
+
+
+def _check(target: Tensor, mask: Tensor, editability: float) -> None:
+    if not 0 <= editability <= 1:
+        raise ValueError(f"editability is {editability}; wanted 0 to 1")
+    if mask.shape != (1, 1, *target.shape[2:]) or float(mask.sum()) <= 0:
+        raise ValueError(f"the mask has shape {list(mask.shape)}; wanted [1, 1, S, S] as the picture, not all zero")
 
 
 def difference(picture: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -180,14 +180,12 @@ def _shown(avatar: Avatar, picture: Path | None) -> None:
 
 def _present(studio: Studio, avatar: Avatar, person: Pixels, picture: Path | None, show: bool) -> None:
     """The person beside the avatar, to a file or in a window."""
-    from realtime.identity_studio import beside
+    from realtime.identity_studio import beside, show_until_closed
 
     pair = beside(person, studio.draw(avatar.attributes()))
     if picture is not None:
         write_png(picture, pair)
     if show:
-        from realtime.identity_window import show_until_closed
-
         show_until_closed(pair)
 
 

@@ -7,7 +7,9 @@ missing, a few times over.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from realtime.alignment import Aligner
 from realtime.capture import Stalled, open_source
 from realtime.clock import SystemClock
 from realtime.errors import SourceError
-from realtime.frames import Crop, Face, Frame, Pixels
+from realtime.frames import Crop, Face, Frame, Picture, Pixels
 from realtime.generating import straight
 from realtime.identity import IdentityEstimator
 from realtime.identity_cues import Look, at_rest, look, to_bgr
@@ -33,7 +35,7 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MATCHED = {"skin": "skin", "lips": "lip", "hair": "hair"}  # the attribute's first part by the colour's name
 ROUNDS, _STEP, _PATIENCE_S = 5, 0.9, 20.0
 _LOWEST, _HIGHEST = 0.004, 1.0  # of an attribute that is a linear colour
-VIEW_PX, PAPER = 512, 150
+VIEW_PX, PAPER, _RENEW_S = 512, 150, 0.03
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -190,3 +192,14 @@ def beside(person: Pixels, portrait: Pixels, size: int = VIEW_PX) -> Pixels:
     """The person's face on the left, the avatar on the right: uint8 BGR [size, 2 * size, 3]. It shows the person."""
     left = cv2.resize(person, (size, size), interpolation=cv2.INTER_CUBIC)
     return np.hstack([np.asarray(left, np.uint8), on_paper(portrait, size)])
+
+
+def show_until_closed(pixels: Pixels) -> None:
+    """Show a picture, uint8 BGR, in a window until Esc, q or the close button. Raises OutputError without a desktop."""
+    from realtime.outputs.window import WindowOutput
+
+    height, width = pixels.shape[:2]
+    with closing(WindowOutput((width, height))) as window:
+        while not window.wants_stop:
+            window.send(Picture(0, 0, pixels))
+            time.sleep(_RENEW_S)

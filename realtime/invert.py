@@ -151,7 +151,8 @@ def _face_mask(face: Face, crop: Crop) -> Tensor:
     """1 within the points of the face and a margin, 0 outside, soft between: float32 [1, 1, S, S]."""
     size = crop.pixels.shape[0]
     hull = cv2.convexHull(in_crop(face, crop)[:, :2].astype(np.float32))
-    mask = cv2.fillConvexPoly(np.zeros((size, size), np.float32), np.rint(hull).astype(np.int32), 1.0)
+    mask = np.zeros((size, size), np.float32)
+    cv2.fillConvexPoly(mask, np.rint(hull).astype(np.int32), (1.0,))
     margin = max(1, round(_MARGIN * size))
     grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1,) * 2))
     return torch.from_numpy(cv2.GaussianBlur(grown, (0, 0), margin / 3))[None, None]
