@@ -23,7 +23,7 @@ from kernels.conv_plan import Plan, likely_plan, possible_plans
 from kernels.cudnn_layer import CudnnLayer
 from kernels.filter_act import Finish
 from kernels.program import Programs, cuda_program, empty_channels_last
-from kernels.style_preparation import StyleLayer, prepare_styles_into, style_table
+from kernels.style_preparation import StyleLayer, StyleRoom, prepare_styles_into, style_table
 from kernels.styled_conv2d import PackedWeight, StyledLayer, pack_weight
 from kernels.to_rgb import to_rgb_into
 
@@ -100,10 +100,7 @@ class CudaGenerator:
         self._build(generator)
         device = self._start.device
         self.wplus = torch.zeros(batch, config.rows, config.w_dim, device=device)
-        self._raw = torch.empty(batch, len(self._table.row), device=device)
-        self._styles = torch.empty(batch, len(self._table.row), dtype=torch.float16, device=device)
-        self._scales = torch.empty(batch, len(self._table.units), device=device)
-        self._split_styles()
+        self._room = StyleRoom(self._table, batch, device)
 
     def _build(self, generator: Generator) -> None:
         """All layers in the order in which they draw, and their styles' table."""
@@ -173,23 +170,6 @@ class CudaGenerator:
         size = conv.noise.shape[-1] // conv.up
         return StyledLayer(self._programs, packed, plan, (self.batch, size, size), conv.up, f, like=self._start)
 
-    def _split_styles(self) -> None:
-        """Static room for each layer's styles and factors: kernels want them whole, the table has them side by side."""
-        self._own: list[tuple[Tensor, Tensor]] = []
-        for (first, last), (low, high) in zip(self._table.inputs, self._table.outputs, strict=True):
-            style = self._styles[:, first:last].contiguous() if self.batch > 1 else self._styles[:, first:last]
-            scale = self._scales[:, low:high].contiguous() if self.batch > 1 else self._scales[:, low:high]
-            self._own.append((style, scale))
-
-    def _spread_styles(self) -> None:
-        if self.batch == 1:
-            return  # the rows of one sample are whole already
-        for (style, scale), (first, last), (low, high) in zip(
-            self._own, self._table.inputs, self._table.outputs, strict=True
-        ):
-            style.copy_(self._styles[:, first:last])
-            scale.copy_(self._scales[:, low:high])
-
     def run(self, wplus: Tensor | None = None) -> Tensor:
         """Draw W+ float32 [N, rows, w_dim]; None draws what ``self.wplus`` holds, as a graph does.
 
@@ -199,10 +179,9 @@ class CudaGenerator:
             if wplus.shape != self.wplus.shape:
                 raise ValueError(f"W+ has shape {list(wplus.shape)}; wanted {list(self.wplus.shape)}")
             self.wplus.copy_(wplus)
-        prepare_styles_into(self._programs, self._styles, self._scales, self._raw, self.wplus, self._table)
-        self._spread_styles()
+        prepare_styles_into(self._programs, self._room, self.wplus, self._table)
         x, picture = self._start, None
-        for step, (style, scale) in zip(self._steps, self._own, strict=True):
+        for step, (style, scale) in zip(self._steps, self._room.layers, strict=True):
             if isinstance(step, Colour):
                 taps = None if picture is None else self._taps
                 to_rgb_into(

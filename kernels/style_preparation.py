@@ -40,7 +40,7 @@ class StyleLayer:
 class StyleTable:
     """All layers side by side, as the kernel reads them; see :func:`style_table`.
 
-    affine: float32 [R, w_dim]; bias: [R]; row: int32 [R]; energy: float32; peak: [U]; units: int32 [U, 4].
+    affine: float32 [R, w_dim]; bias: [R]; row: int32 [R]; energy: float32; peak: [U]; units: int32 [U, 5].
     inputs, outputs: where each layer's channels lie among R and U.
     """
 
@@ -57,7 +57,7 @@ class StyleTable:
 def style_table(layers: Sequence[StyleLayer]) -> StyleTable:
     """Put layers side by side. Raises ValueError for layers whose shapes do not fit."""
     rows: list[int] = []
-    units: list[tuple[int, int, int, int]] = []
+    units: list[tuple[int, ...]] = []
     inputs, outputs, energies, peaks = [], [], [], []
     place = 0
     for number, layer in enumerate(layers):
@@ -70,8 +70,9 @@ def style_table(layers: Sequence[StyleLayer]) -> StyleTable:
         inputs.append((first, first + wide))
         count = 1 if layer.energy is None else len(layer.energy)
         outputs.append((len(units), len(units) + count))
+        low = len(units)
         for u in range(count):
-            units.append((first, wide, -1 if layer.energy is None else place + u * wide, int(u == 0)))
+            units.append((first, wide, -1 if layer.energy is None else place + u * wide, low, count))
         if layer.energy is not None:
             energies.append(layer.energy.float().flatten())
             place += layer.energy.numel()
@@ -89,8 +90,8 @@ def style_table(layers: Sequence[StyleLayer]) -> StyleTable:
     )
 
 
-def prepare_styles(wplus: Tensor, table: StyleTable, *, impl: str = "auto") -> tuple[Tensor, Tensor]:
-    """Styles and factors.
+def prepare_styles(wplus: Tensor, table: StyleTable, *, impl: str = "auto") -> list[tuple[Tensor, Tensor]]:
+    """Style and factors of every layer.
 
     1. Every input channel's style: its row of the affine maps times its row of W+, plus its bias.
     2. Every layer's largest style; styles divided by it.
@@ -98,52 +99,59 @@ def prepare_styles(wplus: Tensor, table: StyleTable, *, impl: str = "auto") -> t
 
     wplus: float32 [N, rows, w_dim].
 
-    Returns float16 [N, R] and float32 [N, U]; ``table.inputs`` and ``table.outputs`` say which belong to which layer.
-    Raises ImplementationUnavailable for an implementation that cannot run.
+    Returns float16 [N, I] and float32 [N, O] for each layer. Raises ImplementationUnavailable for an implementation
+    that cannot run.
     """
     unfit = None if wplus.dtype == torch.float32 else f"W+ is {str(wplus.dtype)[6:]}; the kernel takes float32"
     fast = kernel(impl, _prepare_styles_kernel, [wplus, table.affine], unfit)
-    styles, scale = choose("prepare_styles", impl, _prepare_styles_reference, *fast)(wplus, table)
-    return styles, scale
+    layers: list[tuple[Tensor, Tensor]] = choose("prepare_styles", impl, _prepare_styles_reference, *fast)(wplus, table)
+    return layers
 
 
-def _prepare_styles_reference(wplus: Tensor, table: StyleTable) -> tuple[Tensor, Tensor]:
+def _prepare_styles_reference(wplus: Tensor, table: StyleTable) -> list[tuple[Tensor, Tensor]]:
     # 1. Every input channel's style.
     s = (wplus[:, table.row.long()] * table.affine).sum(dim=2) + table.bias  # [N R]
-    styles, scales = torch.empty_like(s), []
+    layers = []
     for (first, last), (low, high) in zip(table.inputs, table.outputs, strict=True):
         # 2. Every layer's largest style; styles divided by it.
         mine = s[:, first:last]
         most = mine.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
-        styles[:, first:last] = mine / most
+        style = (mine / most).to(torch.float16)
         # 3. Every output channel's factor.
-        place, peak = int(table.units[low, 2]), table.peak[low:high]
-        if place < 0:
-            scales.append(most * peak)
-            continue
-        energy = table.energy[place : place + (high - low) * (last - first)].reshape(high - low, last - first)
-        total = mine.square() @ energy.t().to(mine) * peak.square()
-        scales.append(most * peak * (total + DEMODULATION_EPSILON).rsqrt())
-    return styles.to(torch.float16), torch.cat(scales, dim=1)
+        place, scale = int(table.units[low, 2]), most * table.peak[low:high]
+        if place >= 0:
+            energy = table.energy[place : place + (high - low) * (last - first)].reshape(high - low, last - first)
+            total = mine.square() @ energy.t().to(mine) * table.peak[low:high].square()
+            scale = scale * (total + DEMODULATION_EPSILON).rsqrt()
+        layers.append((style, scale))
+    return layers
 
 
-def _prepare_styles_kernel(programs: Programs, wplus: Tensor, table: StyleTable) -> tuple[Tensor, Tensor]:
-    n, device = len(wplus), wplus.device
-    raw = torch.empty(n, len(table.row), device=device)
-    styles = torch.empty(n, len(table.row), dtype=torch.float16, device=device)
-    scale = torch.empty(n, len(table.units), device=device)
-    prepare_styles_into(programs, styles, scale, raw, wplus.contiguous(), table)
-    return styles, scale
+def _prepare_styles_kernel(programs: Programs, wplus: Tensor, table: StyleTable) -> list[tuple[Tensor, Tensor]]:
+    room = StyleRoom(table, len(wplus), wplus.device)
+    prepare_styles_into(programs, room, wplus.contiguous(), table)
+    return room.layers
 
 
-def prepare_styles_into(
-    programs: Programs, styles: Tensor, scale: Tensor, raw: Tensor, wplus: Tensor, table: StyleTable
-) -> None:
-    """The two launches alone: float16 [N, R], float32 [N, U] and, as scratch, float32 [N, R]."""
+class StyleRoom:
+    """Where the launches write: ``layers`` holds each layer's style, float16 [N, I], and factors, float32 [N, O]."""
+
+    def __init__(self, table: StyleTable, n: int, device: torch.device) -> None:
+        self.raw = torch.empty(n, len(table.row), device=device)
+        self.styles = torch.empty(n * len(table.row), dtype=torch.float16, device=device)
+        self.scales = torch.empty(n * len(table.units), device=device)
+        self.layers = [
+            (self.styles[n * first : n * last].view(n, -1), self.scales[n * low : n * high].view(n, -1))
+            for (first, last), (low, high) in zip(table.inputs, table.outputs, strict=True)
+        ]
+
+
+def prepare_styles_into(programs: Programs, room: StyleRoom, wplus: Tensor, table: StyleTable) -> None:
+    """The two launches alone."""
     n, rows, dim = wplus.shape
     inputs, units = len(table.row), len(table.units)
     program = programs("style_preparation")
-    first: list[Argument] = [raw, wplus, table.affine, table.bias, table.row, inputs, rows, dim]
+    first: list[Argument] = [room.raw, wplus, table.affine, table.bias, table.row, inputs, rows, dim]
     program.launch("style_affine", (math.ceil(inputs / 8), n, 1), 256, first)
-    second: list[Argument] = [scale, styles, raw, table.energy, table.peak, table.units, units, inputs]
-    program.launch("style_scale", (math.ceil(units / 8), n, 1), 256, second)
+    tensors: list[Argument] = [room.scales, room.styles, room.raw, table.energy, table.peak, table.units]
+    program.launch("style_scale", (math.ceil(units / 8), n, 1), 256, [*tensors, units, inputs])

@@ -31,7 +31,11 @@ DEVICE float inverse_root(float v) { return rsqrtf(v); }
 DEVICE float shuffle_xor(float v, int lane) { return __shfl_xor_sync(0xffffffffu, v, lane); }
 DEVICE void warp_barrier() { __syncwarp(); }
 
-DEVICE u32 shared_address(const void* p) { return static_cast<u32>(__cvta_generic_to_shared(p)); }
+DEVICE u32 shared_address(const void* p) {
+    u32 address;
+    asm("{ .reg .u64 t; cvta.to.shared.u64 t, %1; cvt.u32.u64 %0, t; }" : "=r"(address) : "l"(p));
+    return address;
+}
 
 // Four 8x8 matrices of halves; lane 8 j + r gives the address of row r of matrix j.
 DEVICE void load_matrices(u32& a, u32& b, u32& c, u32& d, const void* row) {

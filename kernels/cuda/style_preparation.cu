@@ -5,8 +5,9 @@
 //                  style[n, i] = s[n, i] / most,   most = max_i |s[n, i]|    u: every output channel of every layer
 //
 // energy is the sum of squares over the taps of weights divided by their peak, computed once. A unit of the table is
-// (first input, inputs, place of its energy or -1 for a layer without demodulation, whether it writes the layer's style).
-// One warp computes one r or one u.
+// (first input, inputs, place of its energy or -1 for a layer without demodulation, the layer's first unit, its units).
+// Results lie layer by layer, [N, inputs] and [N, units] each, so that every layer finds its own in one piece whatever
+// the batch. One warp computes one r or one u.
 #include "common.h"
 
 KERNEL(style_affine, 256)(
@@ -28,7 +29,8 @@ KERNEL(style_scale, 256)(
 ) {
     const int u = blockIdx.x * 8 + threadIdx.x / 32, lane = threadIdx.x % 32, sample = blockIdx.y;
     if (u >= count) return;
-    const int first = units[4 * u], inputs = units[4 * u + 1], place = units[4 * u + 2];
+    const int first = units[5 * u], inputs = units[5 * u + 1], place = units[5 * u + 2];
+    const int low = units[5 * u + 3], of_layer = units[5 * u + 4], batch = gridDim.y;
     const long long at = static_cast<long long>(sample) * inputs_of_all + first;
     float sum = 0, most = 0;
     for (int i = lane; i < inputs; i += 32) {
@@ -40,8 +42,10 @@ KERNEL(style_scale, 256)(
     sum = warp_sum(sum);
     if (lane == 0) {
         const float p = peak[u], root = place < 0 ? 1.f : inverse_root(p * p * sum + 1e-8f);
-        scale[static_cast<long long>(sample) * count + u] = most * p * root;
+        scale[static_cast<long long>(low) * batch + sample * of_layer + u - low] = most * p * root;
     }
-    if (units[4 * u + 3])
-        for (int i = lane; i < inputs; i += 32) style[at + i] = to_half(s[at + i] / most);
+    if (u == low) {
+        f16* const to = style + static_cast<long long>(first) * batch + sample * inputs;
+        for (int i = lane; i < inputs; i += 32) to[i] = to_half(s[at + i] / most);
+    }
 }

@@ -111,8 +111,10 @@ def test_styles():
     ]
     table = style_table([*layers, StyleLayer(_draw(40, 512), _draw(40), 1)])
     wplus = _draw(3, 2, 512)
-    for got, wanted in zip(*(prepare_styles(wplus, table, impl=i) for i in ("cuda", "reference")), strict=True):
-        torch.testing.assert_close(got, wanted, rtol=2e-3, atol=1e-4)
+    both = [prepare_styles(wplus, table, impl=impl) for impl in ("cuda", "reference")]
+    for got, wanted in zip(*both, strict=True):
+        for one, two in zip(got, wanted, strict=True):
+            torch.testing.assert_close(one, two, rtol=2e-3, atol=1e-4)
 
 
 def test_picture_ends():
