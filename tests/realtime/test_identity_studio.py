@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.errors import SourceError
-from realtime.identity_studio import VIEW_PX, Studio, beside, on_paper, read_photo
+from realtime.errors import OutputError, SourceError
+from realtime.identity_studio import VIEW_PX, Studio, beside, on_paper, read_photo, show_until_closed
 from realtime.settings import Settings
 from realtime.traits import from_attributes, to_attributes
 from tests.realtime.clips import write_clip
@@ -73,3 +74,12 @@ def test_portraits_lie_on_grey() -> None:
     shown = on_paper(portrait, 16)
     np.testing.assert_array_equal(shown[0, 0], (10, 200, 30))
     np.testing.assert_array_equal(shown[-1, -1], (150, 150, 150))
+
+
+def test_without_a_desktop_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    if sys.platform != "linux":
+        pytest.skip("elsewhere a desktop is not told by a variable")
+    with pytest.raises(OutputError, match="no window can be opened"):
+        show_until_closed(np.zeros((8, 8, 3), np.uint8))
