@@ -1,0 +1,79 @@
+"""``avatar-live invert``: a real photo through the command, with few steps; edits for models that have none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from safetensors.numpy import load_file
+from typer.testing import CliRunner
+
+from engines.errors import ModelError
+from engines.inversion_generators import CHECKPOINT, load_bundled
+from engines.motion import AT_REST
+from realtime.cli import app
+from realtime.invert import components
+
+
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["invert", *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def fitting_weights() -> None:
+    """Skip while the checkout's training weights are of another version than its generator."""
+    try:
+        load_bundled(torch.tensor(list(AT_REST.values())))
+    except ModelError as error:
+        pytest.skip(f"{CHECKPOINT.name}: {error}")
+
+
+@pytest.mark.usefixtures("fitting_weights")
+def test_a_photo_is_inverted_and_told_about(media: Path, tmp_path: Path) -> None:
+    code_file, picture = tmp_path / "me.safetensors", tmp_path / "me.png"
+    code, out, err = call(
+        *(str(media / "stills" / "d19.jpg"), "--steps", "3", "--tune", "1", "--editability", "0.3"),
+        *("--out", str(code_file), "--picture", str(picture)),
+    )
+    assert code == 0, err
+    for row in ("editability 0.3", "error, of 255", "distance to the centre of W", "effect of age", "after tuning"):
+        assert row in out
+    assert load_file(code_file)["wplus"].shape == (10, 256)
+    assert cv2.imread(str(picture)).shape == (256, 768, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--editability", "2"), 2, "editability"),
+        (("--model", "nobody"), 1, "no imported model 'nobody'"),
+        ((), 1, "cannot read"),
+    ],
+)
+def test_what_cannot_be_inverted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    monkeypatch.setenv("AVATAR_LIVE_MODELS", str(tmp_path))
+    got, _, err = call(str(tmp_path / "none.jpg"), *arguments)
+    assert got == code and message in err and "Traceback" not in err
+
+
+def test_without_torch_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = "importlib.util.find_spec"
+    real = __import__("importlib.util").util.find_spec
+    monkeypatch.setattr(find, lambda name, *rest: None if name == "torch" else real(name, *rest))
+    code, _, err = call("me.jpg")
+    assert code == 1 and "torch, which is not installed; install it with: pip install torch" in err
+
+
+def test_principal_components_stand_in_for_edits() -> None:
+    random = torch.Generator().manual_seed(0)
+    samples = torch.randn(500, 5, generator=random) * torch.tensor([3.0, 0.1, 2.0, 0.1, 1.0])
+    edits = components(samples, 4)
+    assert list(edits) == ["component 1", "component 2", "component 3"]
+    for edit, axis, spread in zip(edits.values(), (0, 2, 4), (3.0, 2.0, 1.0), strict=True):
+        assert edit.shape == (4, 5)
+        assert float(edit[0, axis].abs()) == pytest.approx(2 * spread, rel=0.1)
