@@ -73,8 +73,9 @@ OUTPUTS: dict[str, Callable[[Node], Node]] = {"pixels": pixels_of, "picture": la
 
 
 def constant(values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> Node:
-    """A constant of the graph."""
-    return ops.constant(np.ascontiguousarray(values, dtype).reshape(np.shape(values)))
+    """A constant of the graph; it shares the memory of an array that fits and keeps it alive."""
+    array = np.ascontiguousarray(values, dtype).reshape(np.shape(values))
+    return ops.constant(array, shared_memory=array.flags.writeable)
 
 
 class _Synthesis:

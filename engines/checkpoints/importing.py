@@ -157,7 +157,9 @@ def import_checkpoint(
     check_name(out_dir, name, replace)
     contents = read_file(path)
     source = Source(path.name, contents.byte_count, contents.sha256, contents.sources())
-    return install(convert(contents.root, kind), source, out_dir, name)
+    converted = convert(contents.root, kind)
+    del contents  # as large as the file, and what was converted is there once more
+    return install(converted, source, out_dir, name)
 
 
 def check_name(out_dir: Path, name: str, replace: bool) -> None:
