@@ -44,7 +44,7 @@ AVATARS: dict[str, tuple[float, float]] = {
     "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
 }  # fmt: skip
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
-_INHUMAN = 3.0  # root mean square of spreads from which the face is a drawn one, whose proportions say nothing
+_INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
 
 # How much each proportion speaks for a feminine look, per spread: fitted on the same people (docs/likeness.md).
 _FEMININE = {

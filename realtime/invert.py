@@ -73,8 +73,9 @@ def bundled_problem(photo: Path, settings: Settings, checkpoint: Path | None) ->
 
     Raises SourceError without a face, ModelError without weights for torch.
     """
+    pixels = read_photo(photo)
     with closing(Studio(settings)) as studio:
-        face, crop = _one_face(photo, studio)
+        face, crop = _one_face(photo, pixels, studio)
         estimator = IdentityEstimator()
         estimator.add(look(face, crop, studio.model.encoder.infer(crop.pixels[None])[0][0]))
         motion = np.concatenate([pose(crop.rotation), MotionReader().read(face.landmarks, crop.rotation)])
@@ -94,12 +95,12 @@ def imported_problem(photo: Path, settings: Settings, folder: Path) -> Problem:
     """
     from engines.imported import load_imported as load_runnable
 
+    pixels = read_photo(photo)
     generator = load_imported(folder)
     samples = generator.samples(SAMPLES, SEED)
     size = min(generator.generator.config.resolution, LARGEST_PX)
     with closing(Studio(settings)) as studio:
-        face, _ = _one_face(photo, studio)
-    pixels = read_photo(photo)
+        face, _ = _one_face(photo, pixels, studio)
     quad = quad_from_anchors(anchors_from_478(face.landmarks))
     runnable = load_runnable(folder)
     start = generator.centre()
@@ -140,8 +141,8 @@ def solve(problem: Problem, editability: float, steps: int, tuning: int, progres
     return Result(found, effects, tuned)
 
 
-def _one_face(photo: Path, studio: Studio) -> tuple[Face, Crop]:
-    found = studio.find(Frame(0, 0, read_photo(photo)))
+def _one_face(photo: Path, pixels: Pixels, studio: Studio) -> tuple[Face, Crop]:
+    found = studio.find(Frame(0, 0, pixels))
     if found is None:
         raise SourceError(f"no face was found in {photo}; give a photo that shows the whole face")
     return found
