@@ -4,8 +4,9 @@ CLIP (1280x720 is the size that counts) is looped into a longer file, which the 
 were a camera, late frames dropped, into the null output: frames a second, latency from capture to send, ms per stage.
 A second run drops nothing and tells how fast it could be. A third has one frame only: how long a user waits for a
 picture, from the command to its end. Each is done as the machine is and with instruction sets capped at AVX2
-(``ONEDNN_MAX_CPU_ISA``). Memory is the process's peak. The environment's size is that of the packages which a CPU
-installation brings.
+(``ONEDNN_MAX_CPU_ISA``). Processor time a picture is that of the second run less that of the third, all threads
+together: it says more than the rate where other programs run. Memory is the process's peak. The environment's size is
+that of the packages which a CPU installation brings.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def looped(clip: Path, frames: int, fps: int, path: Path) -> tuple[int, int]:
 
 
 def run(source: Path, arguments: list[str], cap: dict[str, str], folder: Path) -> dict[str, Any]:
-    """One run of the command: its figures, with ``wall_s`` and ``peak_mib`` as seen from outside."""
+    """One run of the command: its figures, with ``wall_s``, ``cpu_s`` and ``peak_mib`` as seen from outside."""
     figures = folder / "figures.json"
     command = [*COMMAND, "--source", str(source), "--output", "null", "--stats", str(figures), *arguments]
     start = time.monotonic()
@@ -71,7 +72,14 @@ def run(source: Path, arguments: list[str], cap: dict[str, str], folder: Path) -
     if process.returncode:
         raise SystemExit(f"avatar-live ended with {process.returncode}: {said.strip()}")
     found = json.loads(figures.read_text(encoding="utf-8"))
-    return {**found, "wall_s": wall_s, "peak_mib": usage.ru_maxrss / 1024}
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return {**found, "wall_s": wall_s, "cpu_s": cpu_s, "peak_mib": usage.ru_maxrss / 1024}
+
+
+def cpu_ms_a_picture(free: dict[str, Any], singles: list[dict[str, Any]]) -> float:
+    """Processor time of a long run less that of the shortest run with one picture, per further picture."""
+    start_s = min(single["cpu_s"] for single in singles)
+    return float(1000 * (free["cpu_s"] - start_s) / max(free["frames_out"] - 1, 1))
 
 
 def rate(figures: dict[str, Any]) -> float:
@@ -83,7 +91,7 @@ def measure(source: Path, single: Path, cap: dict[str, str], extra: list[str], f
     """All runs under one cap."""
     paced = run(source, ["--realtime", *extra], cap, folder)
     free = run(source, extra, cap, folder)
-    first = [run(single, extra, cap, folder)["wall_s"] for _ in range(3)]
+    singles = [run(single, extra, cap, folder) for _ in range(3)]
     return {
         "fps": rate(paced),
         "dropped": paced["frames_dropped"],
@@ -91,7 +99,8 @@ def measure(source: Path, single: Path, cap: dict[str, str], extra: list[str], f
         "latency_ms": paced["latency_ms"],
         "stages_ms": paced["stages_ms"],
         "fps_unpaced": rate(free),
-        "command_with_one_frame_s": first,
+        "cpu_ms_a_picture": cpu_ms_a_picture(free, singles),
+        "command_with_one_frame_s": [single["wall_s"] for single in singles],
         "peak_mib": max(paced["peak_mib"], free["peak_mib"]),
         "model": paced.get("model"),
     }
@@ -161,7 +170,8 @@ def line(cap: str, found: dict[str, Any]) -> str:
     return (
         f"{cap}: {found['fps']:.1f} fps ({found['fps_unpaced']:.1f} unpaced), {found['dropped']} dropped; latency p50 "
         f"{latency['p50']:.1f}, p95 {latency['p95']:.1f}, p99 {latency['p99']:.1f} ms; command with one frame "
-        f"{min(found['command_with_one_frame_s']):.2f} s; {found['peak_mib']:.0f} MiB; ms: {stages}"
+        f"{min(found['command_with_one_frame_s']):.2f} s; {found['peak_mib']:.0f} MiB; processor time a picture "
+        f"{found['cpu_ms_a_picture']:.1f} ms; ms: {stages}"
     )
 
 

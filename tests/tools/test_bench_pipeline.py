@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tools.bench_pipeline import installed_packages, looped, rate
+from tools.bench_pipeline import cpu_ms_a_picture, installed_packages, looped, rate
 
 
 def test_a_clip_is_looped_there_and_back(tmp_path: Path) -> None:
@@ -32,6 +32,11 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
 
 def test_the_rate_counts_from_the_first_picture() -> None:
     assert rate({"frames_out": 61, "seconds": 3.5, "first_picture_s": 1.5}) == pytest.approx(30)
+
+
+def test_starting_up_does_not_count_as_processor_time_of_a_picture() -> None:
+    singles = [{"cpu_s": 3.5}, {"cpu_s": 3.0}, {"cpu_s": 4.0}]
+    assert cpu_ms_a_picture({"cpu_s": 8.0, "frames_out": 101}, singles) == pytest.approx(50)
 
 
 def test_installed_packages_bring_their_own_and_skip_extras() -> None:
