@@ -151,6 +151,13 @@ class PortraitGenerator(nn.Module):
         for layer in self.inject:
             assert isinstance(layer, nn.Conv2d)
             layer.weight.data *= 0.3
+        # Which of the maps a person wears: all of them at first, and none of them painted straight into the picture.
+        self.worn = nn.ModuleList(nn.Linear(DIM, FEATURES) for _ in sizes)
+        for gate in self.worn:
+            assert isinstance(gate, nn.Linear)
+            nn.init.zeros_(gate.weight)
+            nn.init.ones_(gate.bias)
+        self.painted = PaintedRGB(FEATURES, 0.0)
 
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion], at 32, 64 and 128 px.
@@ -181,8 +188,10 @@ class PortraitGenerator(nn.Module):
         pictures = [y]
         for level, features in enumerate(maps):
             for i in (2 * level, 2 * level + 1):
-                x = self.convs[3 + i](x, w[3 + i], self.inject[i](features))
+                worn = features * self.worn[i](w[3 + i])[:, :, None, None]
+                x = self.convs[3 + i](x, w[3 + i], self.inject[i](worn))
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = y + self.rgb[1 + level](x, w[8 + level])
+            y = y + self.painted(features, w[9]) if level == 1 else y
             pictures.append(y)
         return pictures
