@@ -38,6 +38,7 @@ __all__ = ["Pipeline", "Stages", "build_stages"]
 
 log = logging.getLogger(__name__)
 
+LEAST_PATIENCE_S = 0.05  # for a frame that comes, however long the one before took
 POLL_S = 0.1  # how often the calling thread looks up, so that signals are heard
 GRACE_S = 5.0  # how long a stopped pipeline may take to pass on what it holds
 JOIN_S = 2.0
@@ -164,7 +165,9 @@ class Pipeline:
             dropped = self._pictures.put((picture, captured_ns))
             if dropped is not None and dropped[1] is not None:
                 self._statistics.frame_dropped()
-            patience_s = stall_s
+            if stall_s is not None:  # counted from the capture: what the work took is part of the pause
+                age_s = (self._clock.now_ns() - captured_ns) * 1e-9
+                patience_s = min(stall_s, max(LEAST_PATIENCE_S, stall_s - age_s))
 
     def _output(self) -> None:
         """The calling thread: slot to outputs."""
