@@ -93,7 +93,16 @@ def capability(handle: int, ioctl: Ioctl = fcntl.ioctl) -> Capability | None:
 
 def loopbacks() -> list[Path]:
     """The devices of v4l2loopback: into these a program can send pictures."""
-    found: list[Path] = []
+    return [*_told_loopbacks()]
+
+
+def fed_loopbacks() -> list[Path]:
+    """Those of them that some program feeds, as far as they say so: with exclusive_caps they take nothing then."""
+    return [path for path, told in _told_loopbacks().items() if told.captures and not told.takes]
+
+
+def _told_loopbacks() -> dict[Path, Capability]:
+    found: dict[Path, Capability] = {}
     for path in device_paths():
         try:
             handle = os.open(path, os.O_RDWR | os.O_NONBLOCK)
@@ -102,7 +111,7 @@ def loopbacks() -> list[Path]:
         try:
             told = capability(handle)
             if told is not None and LOOPBACK in told.driver:
-                found.append(path)
+                found[path] = told
                 _revive(handle, told)
         finally:
             os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 
 import numpy as np
 import pyvirtualcam
@@ -60,7 +61,7 @@ class VirtualCamera:
                 backend=_backend(settings.camera_backend),
             )
         except RuntimeError as error:
-            raise DeviceError(missing_camera(name, str(error), choices)) from None
+            raise DeviceError(missing_camera(_device(name), str(error), choices, fed=_fed())) from None
         self._open = True
 
     def describe(self) -> str:
@@ -88,13 +89,21 @@ class VirtualCamera:
             _choices()  # leaves the device ready for the next program
 
 
-def missing_camera(name: str | None, reason: str, choices: list[str], system: str | None = None) -> str:
+def missing_camera(
+    name: str | None, reason: str, choices: list[str], system: str | None = None, fed: Sequence[str] = ()
+) -> str:
     """What to tell when a virtual camera does not open.
 
     choices: those that there are, as ``--output`` takes them. With one, the reason and the choices are enough; without
     any, the exact commands for the operating system follow.
+    fed: of the choices those that other programs feed.
     """
     wanted = "no virtual camera" if name is None else f"no virtual camera {name!r}"
+    free = [choice for choice in choices if choice not in fed]
+    if fed and (name is None or f"virtual:{name}" in fed):
+        others = f"take {' or '.join(free)}" if free else "load v4l2loopback with one device more (devices=2)"
+        place = "each is" if name is None else "it is"
+        return f"{wanted}: {place} already in use by a program that feeds it; close that, or {others}"
     if choices:
         return f"{wanted}: {_short(reason)}; close the program that uses it, or take one of {', '.join(choices)}"
     if TAKEN in reason:
@@ -110,6 +119,15 @@ def _choices() -> list[str]:
     from realtime.v4l2 import loopbacks
 
     return [f"virtual:{path}" for path in loopbacks()]
+
+
+def _fed() -> list[str]:
+    """Of the choices those that say that a program feeds them."""
+    if platform.system() != "Linux":
+        return []
+    from realtime.v4l2 import fed_loopbacks
+
+    return [f"virtual:{path}" for path in fed_loopbacks()]
 
 
 def _short(reason: str) -> str:

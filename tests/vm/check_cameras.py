@@ -183,9 +183,9 @@ def test_a_device_in_use_is_refused_and_its_user_undisturbed() -> None:
         with Application() as application:
             seen, _ = application.watch(2)
         program.stop()
+    record("second instance", message=" ".join(second.stderr.split()))
     assert second.returncode == 2 and f"/dev/video{VIRTUAL}" in second.stderr, second.stderr
     assert "in use" in second.stderr and "Traceback" not in second.stderr
-    record("second instance", message=" ".join(second.stderr.split()))
     assert abs(seen.rate_fps() / 30 - 1) < 0.15
 
 

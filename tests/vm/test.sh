@@ -17,7 +17,7 @@ if [ -z "${VM_CLIP:-}" ]; then
 fi
 export VM_CLIP
 STATUS=0
-"$HERE/vm.sh" "$RESULTS" python3 -m pytest -p no:cacheprovider -o python_files='check_*.py' --rootdir=. -c /dev/null \
+"$HERE/vm.sh" "$RESULTS" python3 -m pytest -p instantly -p no:cacheprovider -o python_files='check_*.py' --rootdir=. -c /dev/null \
   --junit-xml=/run/ctl/results/outcomes.xml --tb=short -s -q "$@" . || STATUS=$?
 [ $# = 0 ] || [ -n "${VM_REPORT:-}" ] || exit "$STATUS"
 PYTHONPATH=$ROOT "$ROOT/.venv/bin/python" "$HERE/report.py" "$RESULTS" \

@@ -230,6 +230,19 @@ def test_where_there_are_some_they_are_listed_instead_of_commands() -> None:
     )
 
 
+def test_a_device_that_a_program_feeds_is_told_from_one_that_is_missing() -> None:
+    both = ["virtual:/dev/video9", "virtual:/dev/video10"]
+    assert missing_camera("/dev/video9", "it is not a video output device.", both, "Linux", both[:1]) == (
+        "no virtual camera '/dev/video9': it is already in use by a program that feeds it; "
+        "close that, or take virtual:/dev/video10"
+    )
+    assert missing_camera(None, "none.", both, "Linux", both) == (
+        "no virtual camera: each is already in use by a program that feeds it; "
+        "close that, or load v4l2loopback with one device more (devices=2)"
+    )
+    assert "one of virtual:/dev/video9" in missing_camera("/dev/video3", "no such device.", both, "Linux", both[:1])
+
+
 def test_unknown_backend_lists_the_known() -> None:
     with pytest.raises(UsageError, match="camera_backend is 'obbs'; wanted auto or one of .*strict"):
         open_output("virtual", (64, 48), 30, OutputSettings(camera_backend="obbs"), None)
