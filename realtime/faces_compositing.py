@@ -20,7 +20,10 @@ from realtime.covering import BACKDROP_BLOCKS, blurred, cover_head, head_region
 from realtime.errors import UsageError
 from realtime.faces import Lost
 from realtime.frames import Face, Frame, Picture, Pixels, Portrait, Transform
+from realtime.holding import RETURN_NS
 from realtime.settings import CompositingSettings
+
+SEEN_FADED = 0.1  # a fade that went further than this is not undone in one frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,7 @@ class GroupCompositor(Compositor):
         self._framings: dict[int, _Framing] = {}
         self._last: dict[int, _Layer] = {}  # the portrait of each person when they were seen last
         self._covered: Pixels | None = None
+        self._away: tuple[Pixels, int] | None = None  # the last picture without somebody, and its time
 
     def composite_group(self, frame: Frame, shown: Sequence[Shown], lost: Sequence[Lost]) -> Picture:
         """The avatars in their picture; the holding picture where nobody is seen."""
@@ -69,8 +73,8 @@ class GroupCompositor(Compositor):
         held = [self._held(one, float(to_canvas[0, 0])) for one in lost if one.person in self._last]
         for layer in sorted([*layers.values(), *held], key=lambda layer: layer.size):
             draw(canvas, layer.pixels, layer.transform, layer.mask)
-        picture = Picture(frame.frame_id, frame.captured_ns, canvas)
-        self._holding.remember(picture)
+        canvas = self._returned(canvas, lost, frame.captured_ns)
+        picture = self._holding.remember(Picture(frame.frame_id, frame.captured_ns, canvas))
         return self._compared(frame, picture)
 
     def _layer(self, one: Shown, canvas: Pixels) -> _Layer:
@@ -115,6 +119,22 @@ class GroupCompositor(Compositor):
         mask = np.full(last.pixels.shape[:2], 255, np.uint8) if last.mask is None else last.mask
         fading = np.asarray(cv2.convertScaleAbs(mask, alpha=1 - self._gone(one)), np.uint8)
         return replace(last, transform=moved, mask=fading)
+
+    def _returned(self, canvas: Pixels, lost: Sequence[Lost], now_ns: int) -> Pixels:
+        """The picture, for a moment blended with the one from before everyone was back."""
+        if lost:
+            faded = any(self._gone(one) > SEEN_FADED for one in lost) and self._settings.on_lost != "raw"
+            self._away = (canvas, now_ns) if faded else None
+            return canvas
+        if self._away is None:
+            return canvas
+        before, since_ns = self._away
+        here = (now_ns - since_ns) / RETURN_NS
+        if not 0 <= here < 1:
+            self._away = None
+            return canvas
+        here = here * here * (3 - 2 * here)
+        return np.asarray(cv2.addWeighted(canvas, here, before, 1 - here, 0), np.uint8)
 
     def _gone(self, one: Lost) -> float:
         """How far someone lost has faded, 0 to 1."""

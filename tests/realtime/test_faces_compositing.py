@@ -164,8 +164,23 @@ def test_the_background_stands_still_at_once_and_fades_into_a_blur() -> None:
     np.testing.assert_array_equal(waiting(700), blurred(other.pixels, (720, 400)))
     between = np.abs(waiting(350).astype(int) - covered).mean(), np.abs(waiting(699).astype(int) - covered).mean()
     assert 5 < between[0] < between[1]
-    blurry = waiting(700).astype(int)
-    assert np.abs(composite(compositor, other, faces) - blurry).mean() > 5, "live again when all are back"
+
+
+def test_when_all_are_back_the_picture_returns_in_a_moment() -> None:
+    frame, faces = two()
+    kept, first = dict(list(faces.items())[1:]), next(iter(faces))
+    for waited_ms, fades in ((700, True), (33, False)):
+        compositor, direct = (GroupCompositor(CompositingSettings(hold_ms=700)) for _ in range(2))
+        composite(compositor, frame, faces)
+        lost = [Lost(first, (0.0, 0.0), 150.0, waited_ms * 1_000_000)]
+        before = composite(compositor, Frame(1, 0, 255 - frame.pixels), kept, lost).astype(int)
+        away = []
+        for later_ms in (50, 100, 150, 200):
+            now = Frame(2, later_ms * 1_000_000, frame.pixels)
+            back, live = composite(compositor, now, faces).astype(int), composite(direct, now, faces)
+            away.append(float(np.abs(back - live).mean()))
+        assert np.abs(before - live).mean() > 0 and away[2:] == [0, 0]
+        assert (away[0] > away[1] > 1) == fades and (away[0] > 0) == fades
 
 
 def test_the_lost_ones_avatar_goes_on_where_they_are_expected_and_fades() -> None:
