@@ -20,8 +20,6 @@ def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stag
 
     Raises UsageError for what imported models cannot do, ModelError and EngineError.
     """
-    if settings.tracking.faces > 1:
-        raise UsageError(f"faces is {settings.tracking.faces}; imported models are worn by one face: wanted 1")
     if settings.editing.attributes:
         raise UsageError(
             f"the style {settings.editing.style!r} sets attributes of bundled avatars, which imported models do not "

@@ -1,7 +1,7 @@
 """Write an e4e checkpoint in its own project's layout with random weights: the shapes and the cost of a real one.
 
     python -m tools.random_e4e e4e-256.pt --size 256              full widths, about 1 GB
-    python -m tools.random_e4e tiny.pt --size 64 --widths 0.06    for tests
+    python -m tools.random_e4e tiny.pt --size 64 --widths 0.0625    for tests
 
 Names, depths and the spread of every tensor are those of public files (IR-SE-50 encoder, rosinality generator); what it
 draws means nothing. Then: avatar-live models import e4e-256.pt; avatar-live --model e4e-256 --source clip.mp4 ...

@@ -111,13 +111,13 @@ def test_what_cannot_be_worn_says_what_to_do(models):
         ),
         (settings(model="toon"), ModelError, "'toon' has no encoder.*--model tiny --blend toon"),
         (settings(blend="plain"), ModelError, "wanted two of one family"),
-        (settings(device="cuda"), EngineError, "imported models have no CUDA path yet"),
+        (settings(device="cuda"), EngineError, "--device cuda cannot be used: .*; or use --device auto"),
     ]
     for given, error, message in cases:
         with pytest.raises(error, match=message):
             photographic.load(given, 1.0)
     for given, message in (
-        (Settings(generating=settings(), tracking=TrackingSettings(faces=2)), "worn by one face: wanted 1"),
+        (Settings(generating=settings(), tracking=TrackingSettings(faces=2)), "'tiny' draws one face; with --faces 2"),
         (
             Settings(generating=settings(), editing=EditingSettings(attributes={"age": 1.0})),
             "sets attributes of bundled",
