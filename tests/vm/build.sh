@@ -7,7 +7,7 @@
 # Environment: AVATAR_LIVE_VM_CACHE (~/.cache/avatar-live/vm), VM_JOBS (the number of cores), VM_PACKAGES (more Debian
 # packages for the image, separated by commas; by default chromium).
 # Each half is built again when what it is made from changed.
-set -euo pipefail
+set -Eeuo pipefail
 HERE=$(dirname "$(realpath "$0")")
 ROOT=$(realpath "$HERE/../..")
 CACHE=${AVATAR_LIVE_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/avatar-live/vm}
