@@ -36,9 +36,8 @@ COLOURS: dict[str, str] = {  # the attribute's first part by the trait
 }
 BEARD_LENGTH = "beard-length"
 _BEARD = ("beard", "goatee", "moustache", "stubble")
-_NO_PERSON = (*LIGHT, "glasses_frame")  # the last one has never been varied
 _TAKEN = {
-    *HAIR_STYLES, *_BEARD, *_NO_PERSON, "glasses_round", "glasses_square", "collar",
+    *HAIR_STYLES, *_BEARD, *LIGHT, "glasses_round", "glasses_square", "collar",
     *(f"{part}_{c}" for part in COLOURS.values() for c in "rgb"),
 }  # fmt: skip
 
