@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +21,27 @@ import numpy.typing as npt
 from engines.blending import blend_generators
 from engines.checkpoints.installed import load_model, read_manifest, verify_model
 from engines.checkpoints.networks import ENCODER, GENERATOR, Network
+from engines.devices import choose_device, gpu_facts
 from engines.encoders_config import INPUT_PX
 from engines.encoders_openvino import encoder_graph
 from engines.errors import ModelError
 from engines.openvino_engine import OpenVinoEngine
 from engines.stylegan2_openvino import generator_graph
 
+RUNTIME_BYTES = 600 * 1024**2  # what torch, cuDNN and CuPy take on a GPU before anything is drawn, rounded up
+
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+
+
+class Synthesis(Protocol):
+    """What draws: ``OpenVinoEngine`` or, on a GPU, ``CudaSynthesis``."""
+
+    def infer(self, *inputs: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+        """The outputs for W+ float32 [1, rows, w_dim]."""
+
+    def describe(self) -> str:
+        """Runtime, precision and device, in one line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +57,7 @@ class ImportedModel:
     centre: Floats
     resolution: int
     refines: bool
-    synthesis: OpenVinoEngine
+    synthesis: Synthesis
     encoder: OpenVinoEngine | None
 
     def draw(self, wplus: Floats) -> Pixels:
@@ -91,11 +105,13 @@ class Look:
 
 
 @functools.lru_cache(maxsize=2)
-def load_imported(folder: Path, *, look: Look | None = None, precision: str = "auto") -> ImportedModel:
+def load_imported(
+    folder: Path, *, look: Look | None = None, precision: str = "auto", device: str = "cpu"
+) -> ImportedModel:
     """Check an imported model's files, build its graphs and compile them; once, for all who ask.
 
     look: the looks of another generator.
-    precision: see ``engines.openvino_engine.OpenVinoEngine``.
+    precision: see ``engines.openvino_engine.OpenVinoEngine``. device: "cpu", or "cuda" for the generator on a GPU.
 
     Raises CheckpointError for a missing or damaged model, EngineError when it cannot be run.
     """
@@ -106,7 +122,6 @@ def load_imported(folder: Path, *, look: Look | None = None, precision: str = "a
         name = f"{name} with the looks of {other} from {look.from_px} px, amount {look.amount:g}"
     refines = encoder is not None and encoder.tensors["stem.weight"].shape[1] == 6
     outputs = ["pixels", "seen"] if refines else ["pixels"]
-    graph = generator_graph(generator.tensors, generator.settings["clamp"], outputs)
     resolution = max(int(key.split(".")[2]) for key in generator.tensors if key.startswith("synthesis.blocks."))
     rows = 2 * int(np.log2(resolution)) - 2
     centre = np.ascontiguousarray(
@@ -117,7 +132,7 @@ def load_imported(folder: Path, *, look: Look | None = None, precision: str = "a
         centre=centre,
         resolution=resolution,
         refines=refines,
-        synthesis=OpenVinoEngine(graph, precision=precision),
+        synthesis=_synthesis(generator, outputs, precision, device),
         encoder=None if encoder is None else _encoder_engine(encoder, centre, precision),
     )
 
@@ -130,6 +145,18 @@ def _networks(folder: Path) -> tuple[str, Network, Network | None]:
     if generator is None:
         raise ModelError(f"the model {name!r} has no generator; import it again")
     return name, generator, networks.network(ENCODER)
+
+
+def _synthesis(generator: Network, outputs: list[str], precision: str, device: str) -> Synthesis:
+    clamp = generator.settings["clamp"]
+    if device == "cpu":
+        return OpenVinoEngine(generator_graph(generator.tensors, clamp, outputs), precision=precision)
+    resolution = max(int(key.split(".")[2]) for key in generator.tensors if key.startswith("synthesis.blocks."))
+    weights = sum(values.nbytes for values in generator.tensors.values())
+    choose_device(device, 2 * weights + 1024 * resolution**2 + RUNTIME_BYTES, gpu_facts())  # raises where it cannot
+    from engines.cuda_synthesis import CudaSynthesis
+
+    return CudaSynthesis(generator.tensors, clamp, outputs)
 
 
 def _encoder_engine(encoder: Network, centre: Floats, precision: str) -> OpenVinoEngine:

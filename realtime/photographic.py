@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from engines.encoders_config import INPUT_PX
-from engines.errors import EngineError, ModelError
+from engines.errors import ModelError
 from engines.imported import ImportedModel, Look, load_imported
 from engines.installed_directions import find_edit
 from engines.models_folder import models_folder
@@ -41,14 +41,14 @@ def load(settings: GeneratingSettings, amount: float) -> ImportedModel:
 
     amount: how much of those looks, 0 to 1.
 
-    Raises ModelError for an unknown model, one that is damaged or has no encoder; EngineError for ``device = cuda``.
+    Raises ModelError for an unknown model, one that is damaged or has no encoder; EngineError where the device that is
+    asked for cannot be used.
     """
-    if settings.device == "cuda":
-        raise EngineError("imported models have no CUDA path yet; wanted --device auto or --device cpu")
     folder = models_folder()
     path = folder.model(settings.model)
     look = Look(folder.model(settings.blend), settings.blend_from, amount) if settings.blend else None
-    model = load_imported(path, look=look)
+    device = "cuda" if settings.device == "cuda" else "cpu"  # auto: not before the GPU path has run on a GPU
+    model = load_imported(path, look=look, device=device)
     if model.encoder is None:
         encoders = [row["name"] for row in folder.models() if any(f["role"] == "encoder" for f in row["files"])]
         raise ModelError(

@@ -171,7 +171,12 @@ DEVICE void convolve(
         );                                                                                                               \
     }
 
-CONVOLUTION(conv_128x128, 256, 8, 16, 128, 64, 32, 2)
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int HELD = 1;  // shared memory holds no more
+#else
+constexpr int HELD = 2;
+#endif
+CONVOLUTION(conv_128x128, 256, 8, 16, 128, 64, 32, HELD)
 CONVOLUTION(conv_128x64, 256, 8, 16, 64, 32, 32, 2)
 CONVOLUTION(conv_128x32, 128, 8, 16, 32, 32, 32, 4)
 CONVOLUTION(conv_64x64, 128, 8, 8, 64, 32, 32, 5)
