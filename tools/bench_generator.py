@@ -50,17 +50,6 @@ def cudnn_only(folder: Path, who: dict[str, Any]) -> Any:
     return Always(folder, {key: str(value) for key, value in who.items()})
 
 
-def our_choices(who: dict[str, Any]) -> Any:
-    """The stored choices of this GPU."""
-    from engines.layer_choices import LayerChoices
-    from kernels.cache import cache_folder, digest
-    from kernels.program import source
-
-    sources = digest(*(source(stem) for stem in ("styled_conv2d", "filter_act")))
-    kept = {key: str(value) for key, value in who.items() if "clock" not in key}
-    return LayerChoices(cache_folder() / "layers", {**kept, "sources": sources})
-
-
 def variants(generator: Any, batch: int, who: dict[str, Any], names: list[str]) -> dict[str, Callable[[], Any]]:
     """What is timed, by name: each draws the same W+."""
     import copy
@@ -68,6 +57,7 @@ def variants(generator: Any, batch: int, who: dict[str, Any], names: list[str]) 
     import torch
 
     from engines.cuda_engine import CudaGenerator
+    from engines.cuda_synthesis import choices_here
     from engines.cuda_timing import median_ms
     from kernels.cache import cache_folder
 
@@ -77,7 +67,7 @@ def variants(generator: Any, batch: int, who: dict[str, Any], names: list[str]) 
     measure = lambda call: median_ms(call, 20)  # noqa: E731
     for name in names:
         if name in ("ours", "cudnn"):
-            choices = our_choices(who) if name == "ours" else cudnn_only(cache_folder(), who)
+            choices = choices_here() if name == "ours" else cudnn_only(cache_folder(), who)
             engine = CudaGenerator(generator, batch, choices=choices, measure=measure)
             checked(engine, generator, half, wplus)
             made[name] = captured(engine.run)
@@ -145,18 +135,19 @@ def encoders(o: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def frames(o: argparse.Namespace, who: dict[str, Any]) -> list[dict[str, Any]]:
+def frames(o: argparse.Namespace) -> list[dict[str, Any]]:
     """Whole frames with transfers: milliseconds from submission to the finished bytes, and frames a second."""
     import numpy as np
 
     from engines.cuda_engine import CudaGenerator
     from engines.cuda_frame import FrameEngine, Place
+    from engines.cuda_synthesis import choices_here
     from engines.cuda_timing import median_ms
 
     rows = []
     resolution = max(o.resolution)
     generator = random_generator(configuration(resolution), "cuda")
-    engine = CudaGenerator(generator, choices=our_choices(who), measure=lambda call: median_ms(call, 20))
+    engine = CudaGenerator(generator, choices=choices_here(), measure=lambda call: median_ms(call, 20))
     wplus = np.zeros((engine.config.rows, engine.config.w_dim), np.float32)
     for name, (height, width) in FRAMES.items():
         step = resolution / height * 1.25  # the portrait is 0.8 of the picture's height
@@ -214,12 +205,13 @@ def main(arguments: list[str] | None = None) -> None:
     require_gpu(a)
     import torch
 
+    from engines.cuda_synthesis import choices_here
     from engines.cuda_timing import measured_rates
 
     with torch.no_grad():
         who, rates = identity(), measured_rates()
-        drawn, encoded, whole = generators(o, who, rates), encoders(o), frames(o, who)
-    choices = our_choices(who).lines()
+        drawn, encoded, whole = generators(o, who, rates), encoders(o), frames(o)
+    choices = choices_here().lines()
     file = record(
         "gpu-generator", o.json, gpu=who, rates=rates, generators=drawn, encoders=encoded, frames=whole, choices=choices
     )
