@@ -77,3 +77,17 @@ def test_principal_components_stand_in_for_edits() -> None:
     for edit, axis, spread in zip(edits.values(), (0, 2, 4), (3.0, 2.0, 1.0), strict=True):
         assert edit.shape == (4, 5)
         assert float(edit[0, axis].abs()) == pytest.approx(2 * spread, rel=0.1)
+
+
+def test_imported_models_are_inverted_with_components_for_edits(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = media.parent / "golden" / "e4e-small-64" / "checkpoint.pt"
+    if not checkpoint.is_file():
+        pytest.skip(f"no checkpoint at {checkpoint}")
+    monkeypatch.setenv("AVATAR_LIVE_MODELS", str(tmp_path))
+    imported = CliRunner().invoke(app, ["models", "import", str(checkpoint), "--name", "small", "--kind", "e4e"])
+    assert imported.exit_code == 0, imported.stderr
+    code, out, err = call(str(media / "stills" / "d19.jpg"), "--model", "small", "--steps", "2")
+    assert code == 0, err
+    assert "effect of component 3" in out and "after tuning" not in out
