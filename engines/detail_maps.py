@@ -90,10 +90,10 @@ def surfaces(rays: Rays) -> list[Tensor]:
     """Strands, curls and fluff on their surfaces, then the bulk of cap, bell, bun, afro, braids, ears: 18 maps."""
     distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([s[i] for s in SURFACES]) for i in (0, 1)))
     x, y, z = rays.at(distance[:, :3])
-    solid = [torch.cat([c[:, :1], c[:, :1], c[:, 1:2], c[:, 1:2]], 1) for c in (x, y, z)]
+    sx, sy, sz = (torch.cat([c[:, :1], c[:, :1], c[:, 1:2], c[:, 1:2]], 1) for c in (x, y, z))
     fluff = rays.way.new_tensor([[FLUFF], [FINE_FLUFF], [CURLS], [FINE_CURLS]])
     pairs = [bulk[:, 5:6] + bulk[:, 6:7], bulk[:, 7:8] + bulk[:, 8:9]]
-    return [*strands(x[:, 1:], y[:, 1:], z[:, 1:]), gyroids(*solid, fluff), bulk[:, 1:5], *pairs]
+    return [*strands(x[:, 1:], y[:, 1:], z[:, 1:]), gyroids(sx, sy, sz, fluff), bulk[:, 1:5], *pairs]
 
 
 def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
