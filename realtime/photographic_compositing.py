@@ -78,9 +78,8 @@ class PhotographicCompositor:
         patch = cut_patch(portrait.pixels, placed, landmarks, canvas)
         if patch is not None:
             self._paste(canvas, patch, face.fresh, frame.captured_ns)
-        picture = Picture(frame.frame_id, frame.captured_ns, canvas)
         self._last_id, self._last_ns = frame.frame_id, frame.captured_ns
-        self._holding.remember(picture)
+        picture = self._holding.remember(Picture(frame.frame_id, frame.captured_ns, canvas))
         return self._compared(frame, picture)
 
     def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
