@@ -20,11 +20,12 @@ COLOURS = (
     *("lip_r", "lip_g", "lip_b", "cloth_r", "cloth_g", "cloth_b", "frame_r", "frame_g", "frame_b", "grey"),
 )
 LIGHT = ("light_x", "light_y", "light_z", "light_warmth", "exposure")
+DOMAINS = ("domain_clay", "domain_comic", "domain_natural")  # how the head is drawn; toon is all zeros
 # Styles that short hair before a busy background is taken for; hardly ever guessed right on real faces.
 RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
-ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT)
+ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
 PERSONAL: tuple[str, ...] = tuple(name for name in ATTRIBUTES if not name.startswith("domain_"))
 

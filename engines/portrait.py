@@ -187,11 +187,27 @@ class PortraitGenerator(nn.Module):
         y = self.rgb[0](x, w[7])
         pictures = [y]
         for level, features in enumerate(maps):
-            for i in (2 * level, 2 * level + 1):
-                worn = features * self.worn[i](w[3 + i])[:, :, None, None]
-                x = self.convs[3 + i](x, w[3 + i], self.inject[i](worn))
+            injected, painted = self.from_maps(level, features, w)
+            for i in (0, 1):
+                layer = 3 + 2 * level + i
+                x = self.convs[layer](x, w[layer], injected[i])
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = y + self.rgb[1 + level](x, w[8 + level])
-            y = y + self.painted(features, w[9]) if level == 1 else y
+            y = y if painted is None else y + painted
             pictures.append(y)
         return pictures
+
+    def from_maps(
+        self, level: int, features: Tensor, w: tuple[Tensor, ...]
+    ) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
+        """What the maps add to both convolutions of a level, and, at 128 px, straight to the picture."""
+        first, second = 2 * level, 2 * level + 1
+        worn = [self.worn[i](w[3 + i])[:, :, None, None] for i in (first, second)]
+        if features.shape[0] > 1:
+            a, b = (self.inject[i](features * gate) for i, gate in zip((first, second), worn, strict=True))
+            return (a, b), self.painted(features, w[9]) if level == 1 else None
+        # As the live program draws: what is worn is folded into the weights, and the maps are read as they are.
+        weights = [self.inject[i].get_parameter("weight") * gate for i, gate in zip((first, second), worn, strict=True)]
+        biases = [self.inject[i].get_parameter("bias")[:, None, None] for i in (first, second)]
+        a, b = (F.conv2d(features, matrix) + bias for matrix, bias in zip(weights, biases, strict=True))
+        return (a, b), self.painted(features, w[9]) if level == 1 else None

@@ -16,7 +16,7 @@ PARAMETERS = Path(__file__).resolve().parents[2] / "tools" / "face_world" / "par
 def listed() -> list[str]:
     """The parameters that ``params.h`` lists, in order."""
     names: list[str] = []
-    for part in ("IDENTITY", "COLOURS", "LIGHT", "MOTION"):
+    for part in ("IDENTITY", "COLOURS", "LIGHT", "DOMAIN", "MOTION"):
         block = re.search(rf"#define FACE_{part}\(X\)((?:.*\\\n)*.*)\n", PARAMETERS.read_text())
         assert block is not None
         names += re.findall(r"X\((\w+)\)", block[1])

@@ -68,7 +68,8 @@ def test_exported_networks_equal_the_trained_ones(exported: Path, checkpoints: P
     for got, code in zip(codes, drawn, strict=True):
         error = np.abs(got - code)
         # At the silhouette the depth is a steep root, and the finest waves multiply its rounding by a hundred.
-        assert error.max() < 2e-2 and np.quantile(error, 0.999) < 1e-3
+        # Patterns are drawn with parabolas instead of sines: up to 0.006 off where three are added.
+        assert error.max() < 2e-2 and np.quantile(error, 0.999) < 6e-3
     (rgba,) = engines["synthesis"].infer(wplus.numpy(), *drawn)
     np.testing.assert_allclose(rgba, want, atol=1e-3)
 
