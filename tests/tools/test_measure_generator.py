@@ -1,4 +1,4 @@
-"""The generator's figures per domain: heads sorted by domain, an untrained network told apart from the heads themselves."""
+"""The generator's figures per domain: heads sorted by domain, an untrained network told apart from the truth."""
 
 from __future__ import annotations
 
