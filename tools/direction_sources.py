@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engines.attributes import ATTRIBUTES
+from engines.attributes import ATTRIBUTES, PERSONAL
 from engines.bundled import BundledModel
 from engines.checkpoints.installed import load_model, verify_model
 from engines.checkpoints.networks import GENERATOR, mapped
@@ -110,7 +110,7 @@ def label_imported(folder: Path, count: int, seed: int, model: BundledModel, out
     if len(kept) < 8:
         raise SystemExit(f"FaceMesh finds a face in {len(kept)} of {count} pictures; wanted a generator of faces")
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(out, codes=codes[kept], **{name: table[:, i] for i, name in enumerate((*ATTRIBUTES, *FIGURES))})
+    np.savez(out, codes=codes[kept], **{name: table[:, i] for i, name in enumerate((*PERSONAL, *FIGURES))})
     return len(kept)
 
 
@@ -132,4 +132,4 @@ def measured(pictures: Iterable[npt.NDArray[np.uint8]], model: BundledModel) -> 
         rows.append(np.concatenate([seen, figures(face.landmarks, crop.rotation)]))
         kept.append(number)
     tracker.close()
-    return kept, np.array(rows, np.float32).reshape(len(kept), len(ATTRIBUTES) + len(FIGURES))
+    return kept, np.array(rows, np.float32).reshape(len(kept), len(PERSONAL) + len(FIGURES))

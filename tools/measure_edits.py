@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, COLOURS, HAIR_STYLES
+from engines.attributes import ATTRIBUTES, COLOURS, HAIR_STYLES, PERSONAL
 from engines.bundled import LAYERS, BundledModel, load
 from engines.motion import AT_REST, MOTION
 from engines.portrait import COLOUR_LAYERS, SHAPE_LAYERS
@@ -178,7 +178,7 @@ def smile(model: BundledModel, portraits: list[list[Pixels]], spread: Values) ->
     """How the corners of the mouth go, in distances of the outer eye corners, and what the encoder sees elsewhere."""
     from realtime.expression import FIGURES
 
-    corners = [len(ATTRIBUTES) + FIGURES.index(name) for name in ("corner_l", "corner_r")]
+    corners = [len(PERSONAL) + FIGURES.index(name) for name in ("corner_l", "corner_r")]
     tables = []
     for row in portraits:
         kept, table = measured((np.asarray(cv2.resize(flat(p), (512, 512)), np.uint8) for p in row), model)
@@ -189,13 +189,13 @@ def smile(model: BundledModel, portraits: list[list[Pixels]], spread: Values) ->
     seen = np.array(tables, np.float64)
     up, across = seen[:, :, corners].mean(axis=2), float(np.ptp(strengths("smile")))
     rises = np.diff(up, axis=1) >= 0
-    moved = (seen[:, -1] - seen[:, 0]).mean(axis=0)[: len(ATTRIBUTES)] / across / np.maximum(spread, 1e-6)
+    moved = (seen[:, -1] - seen[:, 0]).mean(axis=0)[: len(PERSONAL)] / across / np.maximum(spread, 1e-6)[: len(PERSONAL)]
     return {
         "people": len(tables),
         "wanted": float((up[:, -1] - up[:, 0]).mean() / across),
         "monotone_people": float(rises.all(axis=1).mean()),
         "monotone_steps": float(rises.mean()),
-        "others": float(np.sqrt((moved[spread > 1e-6] ** 2).mean())),
+        "others": float(np.sqrt((moved[spread[: len(PERSONAL)] > 1e-6] ** 2).mean())),
     }
 
 
@@ -204,7 +204,8 @@ def seen(model: BundledModel, portraits: list[list[Pixels]]) -> Values:
     table = []
     for row in portraits:
         crops = [np.ascontiguousarray(cv2.resize(flat(p), (CROP, CROP), interpolation=cv2.INTER_AREA)) for p in row]
-        table.append([model.encoder.infer(crop[None])[0][0].astype(np.float64) for crop in crops])
+        unseen = np.zeros(len(ATTRIBUTES) - len(PERSONAL))  # the encoder does not tell the domain
+        table.append([np.concatenate([model.encoder.infer(crop[None])[0][0], unseen]) for crop in crops])
         for attributes, portrait in zip(table[-1], row, strict=True):
             attributes[[ATTRIBUTES.index(f"hair_{c}") for c in "rgb"]] = crown(portrait)
     return np.array(table)

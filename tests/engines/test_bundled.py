@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.attributes import ATTRIBUTES
+from engines.attributes import ATTRIBUTES, PERSONAL
 from engines.bundled import LAYERS, PARTS, WEIGHTS, load, manifest, verify
 from engines.errors import EngineError, ModelError
 from engines.motion import AT_REST, MOTION
@@ -88,18 +88,19 @@ def test_a_model_is_loaded_once() -> None:
 def test_shapes_are_those_of_the_design() -> None:
     model = load("toon")
     (attributes,) = model.encoder.infer(np.zeros((1, 256, 256, 3), np.uint8))
-    assert attributes.shape == (1, len(ATTRIBUTES)) and np.isfinite(attributes).all()
-    (w,) = model.mapping.infer(attributes)
+    assert attributes.shape == (1, len(PERSONAL)) and np.isfinite(attributes).all()
+    toon = np.zeros((1, len(ATTRIBUTES) - len(PERSONAL)), np.float32)
+    (w,) = model.mapping.infer(np.concatenate([attributes, toon], 1))
     assert w.shape == (1, 256)
     codes = model.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
-    assert [code.shape for code in codes] == [(1, 128, 32, 32), (1, 32, 64, 64), (1, 32, 128, 128)]
+    assert [code.shape for code in codes] == [(1, 128, 32, 32), (1, 64, 64, 64), (1, 64, 128, 128)]
     (rgba,) = model.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)
     assert rgba.shape == (1, 4, 256, 256) and np.isfinite(rgba).all()
 
 
 def test_directions_have_the_shapes_of_the_codes() -> None:
     directions = load("toon").directions
-    assert set(directions) == {"age", "beard", "glasses", "hair", "presentation", "smile"}
+    assert {"age", "beard", "child", "glasses", "hair", "make_up", "presentation", "smile"} <= set(directions)
     for direction in directions.values():
         assert direction.wplus.shape == (LAYERS, 256) and direction.motion.shape == (len(MOTION),)
         assert np.abs(direction.wplus).max() > 0 or np.abs(direction.motion).max() > 0
