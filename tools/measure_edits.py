@@ -189,13 +189,14 @@ def smile(model: BundledModel, portraits: list[list[Pixels]], spread: Values) ->
     seen = np.array(tables, np.float64)
     up, across = seen[:, :, corners].mean(axis=2), float(np.ptp(strengths("smile")))
     rises = np.diff(up, axis=1) >= 0
-    moved = (seen[:, -1] - seen[:, 0]).mean(axis=0)[: len(PERSONAL)] / across / np.maximum(spread, 1e-6)[: len(PERSONAL)]
+    spread = spread[: len(PERSONAL)]
+    moved = (seen[:, -1] - seen[:, 0]).mean(axis=0)[: len(PERSONAL)] / across / np.maximum(spread, 1e-6)
     return {
         "people": len(tables),
         "wanted": float((up[:, -1] - up[:, 0]).mean() / across),
         "monotone_people": float(rises.all(axis=1).mean()),
         "monotone_steps": float(rises.mean()),
-        "others": float(np.sqrt((moved[spread[: len(PERSONAL)] > 1e-6] ** 2).mean())),
+        "others": float(np.sqrt((moved[spread > 1e-6] ** 2).mean())),
     }
 
 
