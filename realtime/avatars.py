@@ -22,6 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from engines.places import data_folder
 from realtime.errors import OutputError, UsageError
 from realtime.settings import unknown
 from realtime.traits import TRAITS, Value, checked, shown, to_attributes
@@ -73,15 +74,7 @@ def checked_name(name: str) -> str:
 
 def default_folder() -> Path:
     """Where avatars lie: $AVATAR_LIVE_AVATARS, or the system's folder for a program's data."""
-    if given := os.environ.get(FOLDER_VARIABLE):
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "avatar-live" / "avatars"
+    return data_folder("avatars", FOLDER_VARIABLE)
 
 
 def write(avatar: Avatar) -> str:
