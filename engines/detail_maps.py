@@ -214,7 +214,7 @@ def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor, size: i
     0-7 strands, 8-11 fluff of beards and curls, 12-17 bulk of cap, bell, bun, afro, braids, ears, 18-20 glasses, 21
     their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face.
     """
-    eye = (rest[:, 17, :2] * rest.new_tensor([1.0, 1.0]) + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2
+    eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     rows = [
         *surfaces(rays),

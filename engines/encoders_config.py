@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 INPUT_PX = 256
-LAST_FEATURE_PX = 16
 HEAD_SLOPE = 0.01
 # Blocks in the four stages of the backbones known by their depth; the first block of a stage halves the size.
 STAGES = {24: (3, 4, 14, 3), 49: (3, 13, 30, 3), 50: (3, 8, 36, 3)}

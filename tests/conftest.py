@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if marked and not _has_gpu():
         for item in marked:
             item.add_marker(
-                pytest.mark.skip(reason="needs an NVIDIA GPU; the last dated result is in docs/measurements")
+                pytest.mark.skip(reason="needs an NVIDIA GPU: make gpu-check; no result of one is stored yet")
             )
 
 

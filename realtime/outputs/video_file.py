@@ -201,12 +201,5 @@ def _check_place(path: Path, source_path: Path | None) -> None:
         raise OutputError(f"{path} cannot be written: {_reason(error)}; choose another output") from None
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:  # one of them does not exist
-        return False
-
-
 def _reason(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__).lower()
