@@ -9,7 +9,8 @@ SHAPE = (
     *("face_length", "jaw_width", "chin", "cheeks", "forehead", "nose_length", "nose_width", "nose_tip", "eye_size"),
     *("eye_distance", "eye_tilt", "ear_size", "brow_height", "brow_arch", "brow_thickness", "lip_thickness"),
     *("mouth_width", "age", "femininity", "beard", "goatee", "moustache", "stubble", "glasses_round"),
-    *("glasses_square", "glasses_frame", "make_up", "fringe", "collar"),
+    *("glasses_square", "glasses_frame", "make_up", "fringe", "collar", "freckles", "hat_beanie", "hat_cap"),
+    *("headphones", "earrings"),
 )
 HAIR_STYLES = (
     *("hair_bald", "hair_buzz", "hair_short", "hair_side_part", "hair_quiff", "hair_curly", "hair_afro", "hair_bob"),
@@ -18,6 +19,7 @@ HAIR_STYLES = (
 COLOURS = (
     *("skin_r", "skin_g", "skin_b", "hair_r", "hair_g", "hair_b", "iris_r", "iris_g", "iris_b"),
     *("lip_r", "lip_g", "lip_b", "cloth_r", "cloth_g", "cloth_b", "frame_r", "frame_g", "frame_b", "grey"),
+    *("gear_r", "gear_g", "gear_b"),
 )
 LIGHT = ("light_x", "light_y", "light_z", "light_warmth", "exposure")
 DOMAINS = ("domain_clay", "domain_comic", "domain_natural")  # how the head is drawn; toon is all zeros

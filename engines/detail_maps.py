@@ -1,8 +1,9 @@
-"""Maps of where things lie on the posed head: strands, curls, eyes, lids, brows, lips, glasses, and the hair's bulk.
+"""Maps of where things lie on the posed head: strands, curls, eyes, lids, brows, lips, glasses, hats, the hair's bulk.
 
 Every picture point's ray is met with simple surfaces in the head's own frame, and what the drawn head has there is
-written down by the formulas of ``tools/face_world`` (``textures.h`` for the patterns). The generator modulates these
-maps by W+: a style without glasses scales the rims away. So a pattern need not be learnt by heart, only its look.
+written down by the formulas of ``tools/face_world`` (``textures.h`` for the patterns, ``gear.h`` for hats, headphones
+and earrings). The generator modulates these maps by W+: a style without glasses scales the rims away. So a pattern need
+not be learnt by heart, only its look.
 Torch only; run time uses the exported ONNX file.
 """
 
@@ -16,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CURLS, FINE_CURLS, FLUFF, FINE_FLUFF = 13.0, 26.0, 26.0, 55.0  # tools/face_world/textures.h
-MAPS = 36
-# What the start of the network gets too, at its own size: bulk of hair, glasses, eyes, brows, lips.
-COARSE = (12, 13, 14, 15, 16, 18, 19, 21, 22, 23, 28, 29, 30, 31)
+HAT_RIBS = 34.0  # tools/face_world/gear.h
+MAPS = 44
+# What the start of the network gets too, at its own size: bulk of hair, glasses, eyes, brows, lips, gear.
+COARSE = (12, 13, 14, 15, 16, 18, 19, 21, 22, 23, 28, 29, 30, 31, *range(36, 44))
 # Simple surfaces that rays are met with: middle and radii, head frame.
 SURFACES = (
     ((0.0, 0.05, -0.10), (0.92, 1.08, 0.98)),  # face
@@ -30,6 +32,15 @@ SURFACES = (
     ((0.80, -0.55, 0.02), (0.13, 0.62, 0.26)),
     ((-0.82, -0.05, -0.06), (0.09, 0.20, 0.14)),  # ears
     ((0.82, -0.05, -0.06), (0.09, 0.20, 0.14)),
+)
+# Hat, visor, cups of headphones, earrings.
+GEAR = (
+    ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
+    ((0.0, 0.42, 0.84), (0.55, 0.10, 0.46)),
+    ((-0.98, -0.06, -0.02), (0.13, 0.28, 0.26)),
+    ((0.98, -0.06, -0.02), (0.13, 0.28, 0.26)),
+    ((-0.845, -0.30, -0.03), (0.06, 0.09, 0.09)),
+    ((0.845, -0.30, -0.03), (0.06, 0.09, 0.09)),
 )
 
 
@@ -111,6 +122,21 @@ def surfaces(rays: Rays) -> list[Tensor]:
     return [*strands(x[:, 1:], y[:, 1:], z[:, 1:]), gyroids(sx, sy, sz, fluff), bulk[:, 1:5], *pairs]
 
 
+def gear(rays: Rays) -> list[Tensor]:
+    """Hat, sine and cosine of its ribs, its edge, visor, band and cups of headphones, earrings: 8 maps."""
+    distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([g[i] for g in GEAR]) for i in (0, 1)))
+    x, y, z = rays.at(distance[:, :1])
+    above = y - 0.315 - 0.20 * z
+    hat = bulk[:, :1] * torch.sigmoid(above / 0.02)
+    ribs = torch.atan2(x, z + 0.10) * HAT_RIBS
+    across, up = rays.plane(-0.06)
+    arc = ((across / 0.985).square() + ((up - 0.13) / 1.06).square() + 1e-6).sqrt() - 1
+    arch = band(arc, 0.05) * torch.sigmoid((up + 0.10) / 0.03)
+    edge = band(above, 0.03) * torch.sigmoid((bulk[:, :1] - 0.05) / 0.02)
+    pairs = [bulk[:, i : i + 1] + bulk[:, i + 1 : i + 2] for i in (2, 4)]
+    return [hat, hat * sine(ribs), hat * cosine(ribs), edge, bulk[:, 1:2], arch, *pairs]
+
+
 def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
     """Round rims, square rims, bridge: 3 maps. ``eye`` is x and y of the picture's right eye [N, 2]."""
     eye_x, eye_y = eye[:, :1, None] + 0.015, eye[:, 1:, None]
@@ -174,7 +200,7 @@ def eyes(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor) -> list[Tensor
     lights = F.normalize(look.new_tensor([[0.30, 0.42, 0.85], [-0.34, -0.30, 0.85]]), dim=1)
     glints = [facing(lights[i] @ rays.turn) for i in (0, 1)]  # in the camera's frame: they stay where the lights are
     glint = torch.exp((glints[0] - 1) * 160) + 0.22 * torch.exp((glints[1] - 1) * 110)
-    iris = 0.56 - 0.12 * natural[..., None]  # an angle
+    iris = 0.62 - 0.18 * natural[..., None]  # an angle
     edges = torch.cat([iris - angle, 0.49 * iris - angle], 1) * torch.cat([radius, radius], 1) / 0.008
     inner_parts = torch.sigmoid(edges) * torch.cat([seen, seen], 1)
     lids = band(torch.cat([above, below], 1), 0.018) * torch.cat([on_eye, on_eye], 1)
@@ -209,10 +235,10 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
 
 
 def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor, size: int) -> Tensor:
-    """All maps: [N, 36, size, size].
+    """All maps: [N, 44, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-17 bulk of cap, bell, bun, afro, braids, ears, 18-20 glasses, 21
-    their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face.
+    their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear.
     """
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
@@ -225,5 +251,6 @@ def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor, size: i
         *lips(rays, rest),
         place.sin(),
         place.cos(),
+        *gear(rays),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

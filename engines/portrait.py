@@ -19,7 +19,7 @@ from engines.motion import MOTION
 from engines.spatial_code import FEATURES, drawing, head_map, project
 
 DIM, LAYERS, POINTS = 256, 10, 44
-INPUT = 2 * POINTS + 40  # channels of the drawing
+INPUT = 2 * POINTS + 48  # channels of the drawing
 CHANNELS = {32: 128, 64: 80, 128: 48}
 SHAPE_LAYERS, COLOUR_LAYERS = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
 
@@ -63,6 +63,13 @@ class ModulatedConv2d(nn.Module):
         return F.leaky_relu(torch.addcmul(bias, x, demodulation), 0.2)
 
 
+def each_by_its_own(x: Tensor, matrices: Tensor) -> Tensor:
+    """A 1x1 convolution with weights of its own for every picture: x [N, C, s, s], [N, out, C] -> [N, out, s, s]."""
+    n, channels, size = int(x.shape[0]), int(x.shape[1]), int(x.shape[2])
+    pixels = x.permute(0, 2, 3, 1).reshape(n, size * size, channels) @ matrices.transpose(1, 2)
+    return pixels.view(n, size, size, -1).permute(0, 3, 1, 2)
+
+
 class PaintedRGB(nn.Module):
     """To-RGB whose whole matrix comes from w: every feature gets a colour of its own, at 2x2 sub-pixels.
 
@@ -80,13 +87,12 @@ class PaintedRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x [N, C, s, s], w [N, 256] -> premultiplied RGBA [N, 4, 2s, 2s]."""
-        n, channels, size = int(x.shape[0]), int(x.shape[1]), int(x.shape[2])
+        n, channels = int(x.shape[0]), int(x.shape[1])
         if n == 1:  # as the live program draws: a plain 1x1 convolution, which runtimes lay out best
             one = self.affine(w).view(channels, 16).t()[:, :, None, None]
             return F.pixel_shuffle(F.conv2d(x, one) + self.bias[:, None, None], 2)
         matrix = self.affine(w).view(n, channels, 16)
-        pixels = x.permute(0, 2, 3, 1).reshape(n, size * size, channels) @ matrix + self.bias
-        return F.pixel_shuffle(pixels.view(n, size, size, 16).permute(0, 3, 1, 2), 2)
+        return F.pixel_shuffle(each_by_its_own(x, matrix.transpose(1, 2)) + self.bias[:, None, None], 2)
 
 
 class Geometry(nn.Module):
@@ -162,7 +168,7 @@ class PortraitGenerator(nn.Module):
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion], at 32, 64 and 128 px.
 
-        [N, 128, 32, 32], [N, 64, 64, 64] and [N, 64, 128, 128].
+        [N, 136, 32, 32], [N, 72, 64, 64] and [N, 72, 128, 128].
         """
         rest = self.geometry(w, motion)
         fine = self.maps(rest, motion, 128)
@@ -175,6 +181,7 @@ class PortraitGenerator(nn.Module):
         rest = self.geometry(w[0], motion)
         with torch.no_grad():  # the points have a loss of their own; through the maps it would cost a third more time
             fine = self.maps(rest.detach(), motion, 128 if size > 128 else 64)
+            fine = fine.contiguous(memory_format=torch.channels_last)
             maps = [F.avg_pool2d(fine, 2), fine] if size > 128 else [fine]
         drawn = drawing(project(rest, motion), motion, maps[0]).to(memory_format=torch.channels_last)
         return self.synthesis(drawn, w, maps if size > 64 else []), rest
@@ -202,12 +209,13 @@ class PortraitGenerator(nn.Module):
     ) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
         """What the maps add to both convolutions of a level, and, at 128 px, straight to the picture."""
         first, second = 2 * level, 2 * level + 1
-        worn = [self.worn[i](w[3 + i])[:, :, None, None] for i in (first, second)]
-        if features.shape[0] > 1:
-            a, b = (self.inject[i](features * gate) for i, gate in zip((first, second), worn, strict=True))
-            return (a, b), self.painted(features, w[9]) if level == 1 else None
-        # As the live program draws: what is worn is folded into the weights, and the maps are read as they are.
-        weights = [self.inject[i].get_parameter("weight") * gate for i, gate in zip((first, second), worn, strict=True)]
-        biases = [self.inject[i].get_parameter("bias")[:, None, None] for i in (first, second)]
-        a, b = (F.conv2d(features, matrix) + bias for matrix, bias in zip(weights, biases, strict=True))
+        worn = [self.worn[i](w[3 + i])[:, None, :, None, None] for i in (first, second)]
+        # What is worn is folded into the weights, so that the maps, which need no gradient, are read as they are.
+        layers = [self.inject[i] for i in (first, second)]
+        weights = [layer.get_parameter("weight") * gate for layer, gate in zip(layers, worn, strict=True)]
+        biases = [layer.get_parameter("bias")[:, None, None] for layer in layers]
+        if features.shape[0] == 1:  # as the live program draws
+            a, b = (F.conv2d(features, matrix[0]) + bias for matrix, bias in zip(weights, biases, strict=True))
+        else:
+            a, b = (each_by_its_own(features, m[..., 0, 0]) + bias for m, bias in zip(weights, biases, strict=True))
         return (a, b), self.painted(features, w[9]) if level == 1 else None

@@ -125,7 +125,7 @@ def dot(squared: Tensor, width: float) -> Tensor:
 
 
 def drawing(points: Tensor, motion: Tensor, maps: Tensor) -> Tensor:
-    """The spatial motion code's start: [N, 2 * points + 40, 32, 32].
+    """The spatial motion code's start: [N, 2 * points + 48, 32, 32].
 
     Per tracked point a soft dot placed with sub-pixel precision and a broad one weighted by depth; then the coordinates
     of the head and torso proxies with three octaves of Fourier features, and the coarse ones of the detail maps
@@ -142,7 +142,7 @@ def drawing(points: Tensor, motion: Tensor, maps: Tensor) -> Tensor:
 
 
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
-    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 64, size, size].
+    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 72, size, size].
 
     ``rest`` are the tracked points at rest [N, points, 3], ``motion`` is [N, motion]. A head in natural proportions is
     narrower by up to 8 %, which the ears' places tell; everything is mapped in the width of the toon's.

@@ -1,13 +1,14 @@
 """Train the bundled portrait generator on drawn heads; resumable.
 
-    python -m tools.train_generator --data runs/faces --out runs/generator --minutes 12 28 45
+    python -m tools.train_generator --data runs/faces --out runs/generator --minutes 12 28 45 --sharpen 15
 
 Paired supervision: the parameters of every picture are known, so the mapping network takes the person's attributes
 and the light, the motion code takes the pose and expression, and the loss is the distance to the picture at 64, 128
 and 256 px (premultiplied RGBA, pixels and gradients, eyes and mouth weighted up). Grown: first to 64 px, then 128,
 then 256, each for the given minutes of training time. Half of the batch mixes styles: the layers of shape get
-another person's colours, the layers of colour another person's shape, which keeps them separable. The checkpoint
-(weights, their moving average, optimiser, the time spent) is written every three minutes and continued from when it
+another person's colours, the layers of colour another person's shape, which keeps them separable. The last
+``sharpen`` minutes at 256 px have an adversarial term (``tools/critic.py``), for crisp hair and eyes. The checkpoint
+(weights, their moving average, optimisers, the time spent) is written every three minutes and continued from when it
 is there.
 """
 
@@ -19,6 +20,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,9 +30,11 @@ from torch import Tensor, nn
 from engines.motion import MOTION
 from engines.portrait import COLOUR_LAYERS, DIM, LAYERS, Mapping, PortraitGenerator
 from engines.spatial_code import head_map, project
+from tools.critic import Critic, balanced, telling_apart
 from tools.face_world import names, points
 
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
+CRITIC_RATE, CRITIC_SHARE = 4e-4, 0.5  # its learning rate; its part of the gradient beside the distance's
 
 
 def attribute_names() -> list[str]:
@@ -124,16 +128,26 @@ def distance(got: Tensor, want: Tensor, weight: Tensor) -> Tensor:
     return error
 
 
-def loss_of(model: Model, faces: Faces, rows: np.ndarray, size: int) -> Tensor:
-    """The training loss of one batch."""
+class Drawn(NamedTuple):
+    """A batch's loss, and its pictures as they were drawn and wanted, premultiplied RGBA [N, 4, size, size]."""
+
+    loss: Tensor
+    made: Tensor
+    wanted: Tensor
+
+
+def loss_of(model: Model, faces: Faces, rows: np.ndarray, size: int, critic: Critic | None = None) -> Drawn:
+    """The training loss of one batch; with a critic, its judgement of the largest pictures is part of it."""
     attributes, motion, at_rest, want = faces.batch(rows, size)
     pictures, rest = model.generator(mixed_codes(model, attributes, True), motion, size)
-    loss = 4 * (rest - at_rest).abs().mean()
-    for picture in pictures:
+    loss = distance(pictures[-1], want, weights(at_rest, motion, size))
+    if critic is not None:
+        loss = balanced(loss, critic(pictures[-1], want).mean(), pictures[-1], CRITIC_SHARE)
+    loss = loss + 4 * (rest - at_rest).abs().mean()
+    for picture in pictures[:-1]:
         s = picture.shape[-1]
-        target = F.avg_pool2d(want, size // s) if s < size else want
-        loss = loss + distance(picture, target, weights(at_rest, motion, s)) * (1.0 if s == size else 0.3)
-    return loss
+        loss = loss + 0.3 * distance(picture, F.avg_pool2d(want, size // s), weights(at_rest, motion, s))
+    return Drawn(loss, pictures[-1].detach(), want)
 
 
 @torch.no_grad()
@@ -172,12 +186,93 @@ def stage_of(spent_s: float, minutes: list[float]) -> tuple[int, float]:
     return len(minutes) - 1, 1.0
 
 
+class Training:
+    """Everything that a step changes and a checkpoint holds."""
+
+    def __init__(self, faces: Faces, device: str, eager: bool) -> None:
+        self.faces = faces
+        self.model = Model()
+        initialise(self.model, faces)
+        self.model = self.model.to(device, memory_format=torch.channels_last)
+        mean = torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+        self.average = torch.optim.swa_utils.AveragedModel(self.model, multi_avg_fn=mean)
+        if not eager:  # many small formulas: ten times as fast; a step of 256 px takes 0.66 instead of 0.75 s
+            self.model.generator.maps = self.average.module.generator.maps = torch.compile(head_map, dynamic=False)
+            self.model.generator.synthesis = torch.compile(self.model.generator.synthesis, dynamic=False)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), betas=(0.5, 0.99))
+        self.critic = Critic().to(device, memory_format=torch.channels_last)
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), betas=(0.0, 0.99), lr=CRITIC_RATE)
+        self.spent, self.step, self.loss = 0.0, 0, math.nan
+
+    def take(self, size: int, batch: int, rate: float, sharpen: bool) -> None:
+        """One step."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        rows = np.random.default_rng(self.step).integers(0, len(self.faces), batch)
+        drawn = loss_of(self.model, self.faces, rows, size, self.critic if sharpen else None)
+        self.optimiser.zero_grad(set_to_none=True)
+        drawn.loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update_parameters(self.model)
+        if sharpen:
+            self.critic_optimiser.zero_grad(set_to_none=True)
+            telling_apart(self.critic, drawn.wanted, drawn.made).backward()
+            self.critic_optimiser.step()
+        self.step, self.loss = self.step + 1, drawn.loss.item()
+
+    def load(self, file: Path, device: str) -> None:
+        """Go on from a checkpoint. ``tools/checkpoints`` keeps the generator's weights only: the rest starts afresh."""
+        saved = torch.load(file, map_location=device, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        for name, part in self._further().items():
+            if name in saved:
+                part.load_state_dict(saved[name])
+        self.spent, self.step = saved["spent"], saved["step"]
+
+    def save(self, file: Path) -> None:
+        """Write a checkpoint in one piece."""
+        state = {name: part.state_dict() for name, part in self._further().items()}
+        state |= {"model": self.model.state_dict(), "average": self.average.state_dict()}
+        torch.save({**state, "spent": self.spent, "step": self.step}, file.with_suffix(".new"))
+        file.with_suffix(".new").replace(file)
+
+    def _further(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {"optimiser": self.optimiser, "critic": self.critic, "critic_optimiser": self.critic_optimiser}
+
+
+def train(run: Training, held_out: Faces, minutes: list[float], sharpen: float, file: Path) -> None:
+    """Train until the minutes of every size are spent; the last ``sharpen`` ones with the critic."""
+    last, saved_at, stage_was, total = time.monotonic(), run.spent, -1, 60 * sum(minutes)
+    while (place := stage_of(run.spent, minutes))[1] < 1:
+        stage, through = place
+        if stage != stage_was and stage_was >= 0:
+            run.average.module.load_state_dict(run.model.state_dict())
+        stage_was, size = stage, SIZES[stage]
+        rate = RATES[stage] * min(1.0, 20 * through + 0.05) * max(0.04, 0.5 + 0.5 * math.cos(math.pi * through))
+        run.take(size, BATCHES[stage], rate, size == SIZES[-1] and total - run.spent < 60 * sharpen)
+        now = time.monotonic()
+        run.spent, last = run.spent + min(now - last, 10.0), now
+        if run.spent - saved_at > 180 or stage_of(run.spent, minutes)[1] >= 1:
+            run.save(file)
+            ratio, iou = evaluate(run.average.module, held_out, size)
+            print(
+                f"{run.spent / 60:.1f} min, {size} px, step {run.step}, loss {run.loss:.4f}, "
+                f"held-out PSNR {ratio:.2f} dB, alpha IoU {iou:.4f}, {len(run.faces)} pictures",
+                flush=True,
+            )
+            saved_at, last = run.spent, time.monotonic()
+            run.faces.refresh()
+
+
 def main() -> None:
     """Command line."""
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--data", type=Path, default=Path("runs/faces"))
     a.add_argument("--out", type=Path, default=Path("runs/generator"))
     a.add_argument("--minutes", type=float, nargs=3, default=[12, 28, 45], help="training time at 64, 128 and 256 px")
+    a.add_argument("--sharpen", type=float, default=15, help="how many of the last minutes have the adversarial term")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a.add_argument("--eager", action="store_true", help="do not compile: starts at once, for short runs")
     o = a.parse_args()
@@ -185,57 +280,10 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
     faces, held_out = (Faces(o.data, split, o.device) for split in ("train", "held_out"))
-    model = Model()
-    initialise(model, faces)
-    model = model.to(o.device, memory_format=torch.channels_last)
-    if not o.eager:
-        model.generator.maps = torch.compile(head_map, dynamic=False)  # many small formulas: ten times as fast
-    optimiser = torch.optim.Adam(model.parameters(), betas=(0.5, 0.99))
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99))
-    spent, step, file = 0.0, 0, o.out / "checkpoint.pt"
+    run, file = Training(faces, o.device, o.eager), o.out / "checkpoint.pt"
     if file.exists():
-        saved = torch.load(file, map_location=o.device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        average.load_state_dict(saved["average"])
-        if "optimiser" in saved:  # tools/checkpoints keeps weights only: the optimiser starts afresh
-            optimiser.load_state_dict(saved["optimiser"])
-        spent, step = saved["spent"], saved["step"]
-    last, saved_at, stage_was = time.monotonic(), spent, -1
-    while (place := stage_of(spent, o.minutes))[1] < 1:
-        stage, through = place
-        if stage != stage_was and stage_was >= 0:
-            average.module.load_state_dict(model.state_dict())
-        stage_was, size = stage, SIZES[stage]
-        rate = RATES[stage] * min(1.0, 20 * through + 0.05) * max(0.04, 0.5 + 0.5 * math.cos(math.pi * through))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        loss = loss_of(model, faces, np.random.default_rng(step).integers(0, len(faces), BATCHES[stage]), size)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(model)
-        step += 1
-        now = time.monotonic()
-        spent, last = spent + min(now - last, 10.0), now
-        if spent - saved_at > 180 or stage_of(spent, o.minutes)[1] >= 1:
-            state = {
-                "model": model.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "spent": spent,
-                "step": step,
-            }
-            torch.save(state, file.with_suffix(".new"))
-            file.with_suffix(".new").replace(file)
-            ratio, iou = evaluate(average.module, held_out, size)
-            print(
-                f"{spent / 60:.1f} min, {size} px, step {step}, loss {loss.item():.4f}, "
-                f"held-out PSNR {ratio:.2f} dB, alpha IoU {iou:.4f}, {len(faces)} pictures",
-                flush=True,
-            )
-            saved_at = spent
-            faces.refresh()
+        run.load(file, o.device)
+    train(run, held_out, o.minutes, o.sharpen, file)
 
 
 def keep_memory() -> None:

@@ -47,6 +47,7 @@ WITH: dict[str, dict[str, float]] = {
     "grey": {"age": 0.8},
     "fringe": {"hair_short": 0.0, "hair_bob": 1.0},
     "make_up": {"femininity": 1.0},
+    **{f"gear_{c}": {"hat_beanie": 1.0} for c in "rgb"},
     **{f"frame_{c}": {"glasses_round": 1.0, "glasses_frame": 0.7} for c in "rgb"},
     **{name: {"hair_short": 0.0} for name in HAIR_STYLES},
 }

@@ -97,7 +97,7 @@ def test_a_point_is_drawn_where_it_is() -> None:
     points = torch.zeros(1, 4, 3)
     points[0, 1] = torch.tensor([0.53, -0.22, 2.0])
     maps = drawing(points, motion(), torch.rand(1, FEATURES, 64, 64))
-    assert maps.shape == (1, 2 * 4 + 40, GRID, GRID)
+    assert maps.shape == (1, 2 * 4 + 48, GRID, GRID)
     place = int(maps[0, 1].argmax())
     assert (place % GRID, place // GRID) == (round((0.53 + 1) * 16 - 0.5), round((0.22 + 1) * 16 - 0.5))
     assert maps[0, 5].max() > 1.9, "the broad dot is weighted by depth"

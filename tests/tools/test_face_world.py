@@ -21,6 +21,7 @@ TOGETHER = {
     "tongue": {"jaw_open": 1.0},
     "glasses_frame": {"glasses_square": 1.0},
     **{f"frame_{c}": {"glasses_square": 1.0} for c in "rgb"},
+    **{f"gear_{c}": {"hat_beanie": 1.0} for c in "rgb"},
 }
 UNDRAWN = ("hair_bald",)  # no other hair is bald
 
@@ -65,6 +66,10 @@ def test_alpha_is_a_head_with_shoulders(plain_picture: np.ndarray) -> None:
     assert ((alpha > 0) & (alpha < 255)).sum() > 20, "edges are soft"
 
 
+# Worn or not, or seen only when changed a lot.
+WHOLE = ("collar", "light_warmth", "hair_short", "hat_beanie", "hat_cap", "headphones", "earrings", "freckles")
+
+
 @pytest.mark.parametrize("half", [slice(0, 40), slice(40, None)], ids=["shape", "rest"])
 def test_every_parameter_is_seen(face_world, sampling, half: slice) -> None:
     names = [name for name in face_world.names()[half] if name not in UNDRAWN]
@@ -72,7 +77,7 @@ def test_every_parameter_is_seen(face_world, sampling, half: slice) -> None:
     for name in names:
         base = sampling.PLAIN | TOGETHER.get(name, {})
         now = base.get(name, 0.0)
-        step = 1.0 if name in ("collar", "light_warmth", "hair_short") or "glasses" in name else 0.3
+        step = 1.0 if name in WHOLE or "glasses" in name else 0.3
         pairs += [sampling.plain(**base), sampling.plain(**{**base, name: now + step})]
     pictures = face_world.draw(np.stack(pairs), 32).astype(int)
     for name, before, after in zip(names, pictures[::2], pictures[1::2], strict=True):

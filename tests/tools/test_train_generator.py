@@ -84,13 +84,46 @@ def test_a_few_steps_learn(training, faces, model) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=4e-4, betas=(0.5, 0.99))
     losses = []
     for _ in range(8):
-        loss = training.loss_of(model, faces, np.arange(8), 64)
+        loss = training.loss_of(model, faces, np.arange(8), 64).loss
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_critic_takes_its_share_of_the_gradient_and_learns_to_tell_apart(training, faces, model) -> None:
+    run = training.Training(faces, "cpu", eager=True)
+    made = torch.rand(2, 4, 64, 64, requires_grad=True)
+    wanted = torch.rand(2, 4, 64, 64)
+    far = (made - wanted).abs().mean()
+    both = critic_module().balanced(far, run.critic(made, wanted).mean(), made, 0.1)
+    alone, together = (torch.autograd.grad(loss, made, retain_graph=True)[0] for loss in (far, both))
+    torch.testing.assert_close((together - alone).norm(), 0.1 * alone.norm(), rtol=1e-3, atol=0)
+    told = []
+    for _ in range(12):
+        run.critic_optimiser.zero_grad()
+        loss = critic_module().telling_apart(run.critic, wanted, made.detach())
+        loss.backward()
+        run.critic_optimiser.step()
+        told.append(loss.item())
+    assert told[-1] < told[0]
+
+
+def test_a_step_with_the_critic_changes_both_networks(training, faces) -> None:
+    run = training.Training(faces, "cpu", eager=True)
+    before = [next(part.parameters()).detach().clone() for part in (run.model, run.critic)]
+    run.take(64, 2, 1e-3, sharpen=True)
+    weights = [run.model.generator.convs[0].weight, *run.critic.parameters()]
+    assert run.step == 1 and np.isfinite(run.loss) and all(w.grad is not None for w in weights)
+    assert not torch.equal(before[1], next(run.critic.parameters()))
+
+
+def critic_module():
+    from tools import critic
+
+    return critic
 
 
 def test_quality_is_told_on_people_who_were_held_out(training, heads: Path, model) -> None:

@@ -22,7 +22,7 @@ struct Pixel { float rgb[3], alpha, kind, depth, normal[3]; };
 float line_between(const Pixel& a, const Pixel& b) {
     if (a.alpha != b.alpha) return 1;
     const int ka = (int)a.kind, kb = (int)b.kind;
-    auto thin = [](int kind) { return kind == LASH || kind == BROW || kind == GLASS; };   // dark and narrow themselves
+    auto thin = [](int kind) { return kind == LASH || kind == BROW || kind == GLASS || kind == METAL; };   // dark and narrow themselves
     auto inner = [](int kind) { return kind >= CAVITY && kind <= TONGUE; };
     if (ka != kb) return thin(ka) || thin(kb) ? 0.f : (ka == EYE || kb == EYE || inner(ka) && inner(kb) ? .6f : 1.f);
     if (ka == EYE || ka == GLASS || ka == BROW) return 0;
@@ -59,7 +59,7 @@ void draw(const Parameters& q, int size, unsigned char* rgba) {
         sx[lane] = ((pixel % size) + .5f + ox) / size * 2 - 1;
         sy[lane] = 1 - ((pixel / size) + .5f + oy) / size * 2;
     };
-    for (int by = 0; by < size; by += 4)
+    for (int by = 0; by < size; by += LANES / 4)
         for (int bx = 0; bx < size; bx += 4) {
             F sx = {}, sy = {};
             for (int lane = 0; lane < LANES; lane++) place((by + lane / 4) * size + bx + lane % 4, -.25f, -.25f, sx, sy, lane);

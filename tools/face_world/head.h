@@ -39,7 +39,7 @@ static inline Head head_of(const Parameters& q) {
     h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .05f * h.elder) * (1 - .17f * h.natural);
     h.lid_high = mixu(.61f, .47f, h.natural);
     h.lid_low = mixu(-.50f, -.40f, h.natural);
-    h.iris = mixu(.56f, .44f, h.natural);
+    h.iris = mixu(.62f, .44f, h.natural);
     h.eye_z = .795f - h.eye_radius - .02f;
     h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .02f * h.elder - .075f * h.natural * (1 - .5f * h.child);
     h.p.corner_l += .16f;   // a face at rest looks friendly
@@ -81,6 +81,11 @@ static inline Head head_of(const Parameters& q) {
         h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave;
     }
     h.hair_amount = sum > .05f ? 1 : 0;
+    h.hat = q.hat_beanie > q.hat_cap ? q.hat_beanie : q.hat_cap;
+    if (h.hat > .5f) {   // hair is flat under a hat
+        h.cap_top = h.cap_top < .08f ? h.cap_top : .08f;
+        h.p.hair_quiff = h.p.hair_side_part = h.p.hair_bun = 0;
+    }
     h.hairline += .05f * positive(q.age - .5f) * (1 - q.femininity);
     return h;
 }

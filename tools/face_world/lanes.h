@@ -1,4 +1,4 @@
-// Arithmetic on a bundle of rays: 16 lanes on a CPU (GCC vector extensions), one on a GPU thread. The world is written
+// Arithmetic on a bundle of rays: 16 or 8 lanes on a CPU (GCC vector extensions), one on a GPU thread. The world is written
 // once on top of it; nothing here knows what a face is. The elementary functions are polynomials (Cephes-type minimax
 // coefficients), so that every build draws the same picture to rounding. nvcc compiles the GPU branch; only the CPU build is run.
 #pragma once
@@ -21,14 +21,22 @@ FW F pow2i(I n) { return __int_as_float((n + 127) << 23); }
 #define FW static inline __attribute__((always_inline))
 #define FW_CALL static __attribute__((noinline))
 #define FW_BOTH FW
-#define LANES 16
-typedef float F __attribute__((vector_size(64)));
-typedef int I __attribute__((vector_size(64)));
-typedef int M __attribute__((vector_size(64)));
 #ifdef __AVX512F__
+#define LANES 16
+#else
+#define LANES 8   // wider than the registers, GCC takes bundles apart element by element
+#endif
+typedef float F __attribute__((vector_size(LANES * 4)));
+typedef int I __attribute__((vector_size(LANES * 4)));
+typedef int M __attribute__((vector_size(LANES * 4)));
+#if defined(__AVX512F__)
 #include <immintrin.h>
 FW bool any_of(M m) { return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0; }
 FW F root(F x) { return (F)_mm512_sqrt_ps((__m512)x); }
+#elif defined(__AVX2__)
+#include <immintrin.h>
+FW bool any_of(M m) { return _mm256_testz_si256((__m256i)m, (__m256i)m) == 0; }
+FW F root(F x) { return (F)_mm256_sqrt_ps((__m256)x); }
 #else
 FW bool any_of(M m) { int r = 0; for (int i = 0; i < LANES; i++) r |= m[i]; return r != 0; }
 FW F root(F x) { F r; for (int i = 0; i < LANES; i++) r[i] = sqrtf(x[i]); return r; }

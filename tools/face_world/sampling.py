@@ -67,6 +67,7 @@ PLAIN = {
     "skin_r": 0.86, "skin_g": 0.56, "skin_b": 0.41, "hair_r": 0.10, "hair_g": 0.05, "hair_b": 0.025,
     "iris_r": 0.12, "iris_g": 0.2, "iris_b": 0.3, "lip_r": 0.66, "lip_g": 0.27, "lip_b": 0.25,
     "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035,
+    "gear_r": 0.06, "gear_g": 0.07, "gear_b": 0.08,
     "glasses_frame": 0.33, "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
 }  # fmt: skip
 SPREADS = {
@@ -113,7 +114,7 @@ def person(random: Random, domain: str | None = None) -> Floats:
         "grey": float(np.clip((age - 0.55) * 2.2 + r.normal(0, 0.2), 0, 1)) if age > 0.5 else 0.0,
     }  # fmt: skip
     values |= {name: float(np.clip(r.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for name, s in SPREADS.items()}
-    values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r) | _domain(r, domain)
+    values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r) | _gear(r, fem) | _domain(r, domain)
     cloth = r.uniform(0.03, 0.7, 3) if r.random() < 0.7 else np.full(3, r.choice([0.03, 0.15, 0.75]))
     for name, rgb in dict(skin=skin, hair=hair, iris=_between(r, IRISES, 0.3), lip=lip, cloth=cloth).items():
         values |= {f"{name}_{c}": float(v) for c, v in zip("rgb", np.clip(rgb, 0.01, 1), strict=True)}
@@ -154,6 +155,18 @@ def _glasses(r: Random) -> dict[str, float]:
     if r.random() > 0.27:
         return {}
     return {"glasses_round" if r.random() < 0.5 else "glasses_square": 1.0, "glasses_frame": r.uniform(0, 1)}
+
+
+def _gear(r: Random, fem: float) -> dict[str, float]:
+    """A hat or headphones, now and then; earrings; freckles."""
+    worn = str(r.choice(["", "hat_beanie", "hat_cap", "headphones"], p=[0.74, 0.08, 0.07, 0.11]))
+    colour = r.uniform(0.03, 0.7, 3) if r.random() < 0.6 else np.full(3, r.choice([0.025, 0.12, 0.7]))
+    values = {f"gear_{c}": float(v) for c, v in zip("rgb", colour, strict=True)} | ({worn: 1.0} if worn else {})
+    if r.random() < 0.05 + 0.3 * fem:
+        values["earrings"] = float(r.uniform(0.1, 1))
+    if r.random() < 0.2:
+        values["freckles"] = float(r.uniform(0.3, 1))
+    return values
 
 
 def _frame(r: Random) -> npt.NDArray[np.float64]:

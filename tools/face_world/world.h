@@ -1,12 +1,13 @@
 // The head as a signed distance field and its shading. Head frame: x to the picture's right, y up, z to the camera,
-// the origin in the middle of the skull, which is about 0.8 in radius. Needs lanes.h, params.h and textures.h.
+// the origin in the middle of the skull, which is about 0.8 in radius. Needs gear.h, lanes.h, params.h and textures.h.
 #pragma once
+#include "gear.h"
 #include "lanes.h"
 #include "params.h"
 #include "textures.h"
 
 #define VIEW .31f   // half the picture over the distance to it
-enum Material { NOTHING, SKIN, EYE, LASH, BROW, CAVITY, TEETH, TONGUE, HAIR, BEARD, CLOTH, GLASS };
+enum Material { NOTHING, SKIN, EYE, LASH, BROW, CAVITY, TEETH, TONGUE, HAIR, BEARD, CLOTH, GLASS, GEAR, METAL };
 struct Hit { F distance, material; };
 struct Uniform { float x, y, z; };
 struct Rotation { float m[9]; };
@@ -21,7 +22,7 @@ struct Head {
     float child, elder;         // 0..1 from p.age
     float face_length, jaw, neck, eye_x, eye_y, eye_z, eye_radius, lid_high, lid_low, iris;
     float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower;
-    float brow_y, brow_thick, nose_y, hair_amount, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave;
+    float brow_y, brow_thick, nose_y, hair_amount, hat, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave;
 };
 
 FW V rotate(const Rotation& r, V p) {
@@ -298,8 +299,15 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     // hair, beard, glasses, clothes: only where they can be nearest
     if (h.hair_amount > .01f) {
         F bound = length(shift(p, 0, .1f, -.2f)) - 1.55f;
-        if (any_of(bound < hit.distance)) include(hit, hair_field(p, s, h, fine), HAIR);
+        if (any_of(bound < hit.distance)) {
+            F hair = hair_field(p, s, h, fine);
+            if (h.hat > .01f) hair = smooth_max(hair, (p.y - hem(p) - .03f) * .9f, .02f);   // what is under a hat stays there
+            include(hit, hair, HAIR);
+        }
     }
+    if (h.hat > .5f && any_of(length(shift(p, 0, .35f, .05f)) - 1.35f < hit.distance)) include(hit, hat_field(p, s, q, fine), GEAR);
+    if (q.headphones > .5f && any_of(length(shift(p, 0, .25f, -.05f)) - 1.2f < hit.distance)) include(hit, headphones_field(p, s), GEAR);
+    if (q.earrings > .02f && any_of(s.x - .60f < hit.distance)) include(hit, earrings_field(s, q), METAL);
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any_of((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
         F fluff = fine ? .009f * gyroid(p, FLUFF) + .006f * gyroid(p, FINE_FLUFF) : bc(0.f);
@@ -343,7 +351,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     F torso_bound = pt.y + .85f;
     if (any_of(torso_bound < hit.distance)) include(hit, torso_field(pt, st, h), CLOTH);
     if (fine && h.clay > .01f && any_of(hit.distance < .08f)) {
-        M smooth = (hit.material == bc((float)EYE)) | (hit.material == bc((float)GLASS)) | (hit.material == bc((float)TEETH));
+        M smooth = (hit.material == bc((float)EYE)) | (hit.material == bc((float)GLASS)) | (hit.material == bc((float)TEETH)) | (hit.material == bc((float)METAL));
         hit.distance = hit.distance + sel(smooth, bc(0.f), h.clay * clay_relief(p));
     }
     hit.distance = hit.distance * h.squash;
@@ -409,6 +417,12 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
     F near_eye = exp_((length(e) - h.eye_radius - .03f) * (length(e) - h.eye_radius - .03f) * -500.f) * step_smooth(-.02f, .08f, e.y) * step_smooth(0.f, .05f, e.z);
     a = paint(a, vec(q.lip_r * a.x * 1.3f, q.lip_g * a.y * 1.2f + .02f, q.lip_b * a.z * 1.5f + .05f), near_eye * .75f * q.make_up);
+    if (q.freckles > .02f) {
+        V cheek = shift(s, .30f, -.15f, .62f), bridge = shift(p, 0, -.06f, .80f);
+        F zone = clampf(1.3f * (exp_(dot(cheek, cheek) * -16.f) + .8f * exp_(dot(bridge, bridge) * -22.f)), 0.f, 1.f);
+        F spots = step_smooth(.66f, .84f, gyroid(p, FINE_FLUFF));
+        a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
+    }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
     if (h.natural > .01f) {
         V human = human_skin(a, p, s, e, open, sel(right, bc(q.squint_r), bc(q.squint_l)), h);
@@ -451,6 +465,17 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     }
     SURFACE(BEARD, hair * (.80f + .18f * gyroid(p, FINE_FLUFF)), .04f, 10.f, 0.f)
     SURFACE(CLOTH, colour(q.cloth_r, q.cloth_g, q.cloth_b), .03f, 8.f, .1f)
+    if (any_of(ON(GEAR))) {
+        V gear = colour(q.gear_r, q.gear_g, q.gear_b);
+        if (h.hat > .5f) {
+            F knit = q.hat_beanie >= q.hat_cap ? .92f + .10f * sin_(rib_phase(p)) : bc(1.f);
+            SURFACE(GEAR, gear * knit, .04f, 8.f, .15f)
+        } else {
+            F cushion = step_smooth(.965f, .935f, s.x) * step_smooth(.25f, .15f, p.y);
+            SURFACE(GEAR, mix(gear, at(.03f, .03f, .035f), cushion), .45f, 30.f, 0.f)
+        }
+    }
+    SURFACE(METAL, at(.78f, .55f, .20f), .9f, 40.f, 0.f)
     SURFACE(GLASS, colour(q.frame_r, q.frame_g, q.frame_b), .55f, 50.f, 0.f)
     return r;
 }
