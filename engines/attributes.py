@@ -16,6 +16,7 @@ HAIR_STYLES = (
     *("hair_bald", "hair_buzz", "hair_short", "hair_side_part", "hair_quiff", "hair_curly", "hair_afro", "hair_bob"),
     *("hair_long", "hair_wavy", "hair_bun", "hair_ponytail", "hair_braids"),
 )
+GEAR = ("hat_beanie", "hat_cap", "headphones")
 COLOURS = (
     *("skin_r", "skin_g", "skin_b", "hair_r", "hair_g", "hair_b", "iris_r", "iris_g", "iris_b"),
     *("lip_r", "lip_g", "lip_b", "cloth_r", "cloth_g", "cloth_b", "frame_r", "frame_g", "frame_b", "grey"),
@@ -26,10 +27,15 @@ DOMAINS = ("domain_clay", "domain_comic", "domain_natural")  # how the head is d
 # Styles that short hair before a busy background is taken for; hardly ever guessed right on real faces.
 RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
+GEAR_FROM = 0.8  # of 1: hair and rooms are no hats
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
 PERSONAL: tuple[str, ...] = tuple(name for name in ATTRIBUTES if not name.startswith("domain_"))
+
+
+# Of each of these a person has one: setting it takes the others away.
+EITHER_OR: tuple[tuple[str, ...], ...] = (HAIR_STYLES, ("glasses_round", "glasses_square"), GEAR, DOMAINS)
 
 
 def column(name: str) -> int:
@@ -40,7 +46,8 @@ def column(name: str) -> int:
 
 
 def decided(attributes: dict[str, float]) -> dict[str, float]:
-    """The same person with every either-or question decided: one hair style, glasses or none, a beard or none.
+    """The same person with every either-or question decided: one hair style, glasses or none, a beard or none,
+    a hat or headphones or neither.
 
     A mean over uncertain frames lies between looks that nobody wears; this takes the likeliest of them.
     """
@@ -51,6 +58,8 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     worn = attributes["glasses_round"] + attributes["glasses_square"] > GLASSES_FROM
     result.update(glasses_round=0.0, glasses_square=0.0)
     result[glasses] = float(worn)
+    gear = max(GEAR, key=lambda name: attributes[name])
+    result.update({name: float(name == gear and attributes[name] > GEAR_FROM) for name in GEAR})
     result["fringe"] = float(attributes["fringe"] > 0.5)
     result["collar"] = min((0.0, 0.5, 1.0), key=lambda kind: abs(kind - attributes["collar"]))
     result["exposure"] = max(attributes["exposure"], EXPOSURE_FROM)

@@ -25,7 +25,7 @@ from typing import Any
 from engines.places import data_folder
 from realtime.errors import OutputError, UsageError
 from realtime.settings import unknown
-from realtime.traits import TRAITS, Value, checked, shown, to_attributes
+from realtime.traits import TRAITS, Value, checked, shown, to_attributes, together
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,6 +50,7 @@ class Avatar:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", checked_name(self.name))
         traits = {trait: checked(trait, value) for trait, value in self.traits.items()}
+        together(traits)
         object.__setattr__(self, "traits", MappingProxyType(traits))
 
     def attributes(self) -> dict[str, float]:

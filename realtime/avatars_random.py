@@ -39,6 +39,7 @@ def random_traits(seed: int) -> dict[str, Value]:
         "beard-length": round(r.uniform(0.5, 1.2), 2),
         "clothes": r.choice(("crew", "crew", "hood", "turtleneck")),
         "clothes-colour": display((r.uniform(0.03, 0.7), r.uniform(0.03, 0.7), r.uniform(0.03, 0.7))),
+        **_gear(r, feminine),
         "age": round(age, 2),
         "femininity": round(r.uniform(0.8, 1.0) if feminine else r.uniform(0.0, 0.2), 2),
         "grey": round(min(max((age - 0.55) * 2.2, 0.0), 1.0), 2),
@@ -48,6 +49,19 @@ def random_traits(seed: int) -> dict[str, Value]:
         value = r.gauss(amount.usual, (amount.high - amount.low) / 6)
         result[trait] = round(min(max(value, amount.low), amount.high), 3)
     return result
+
+
+def _gear(r: random.Random, feminine: bool) -> dict[str, Value]:
+    """Something on the head now and then, earrings, freckles."""
+    worn = r.choices(("", "beanie", "cap", "headphones"), (0.7, 0.08, 0.07, 0.15))[0]
+    dark, colour = r.random() < 0.5, tuple(r.uniform(0.03, 0.6) for _ in range(3))
+    return {
+        "hat": worn if worn in ("beanie", "cap") else "none",
+        "headphones": "on" if worn == "headphones" else "none",
+        "gear-colour": display((0.04, 0.04, 0.045) if dark else (colour[0], colour[1], colour[2])),
+        "earrings": round(r.uniform(0.2, 1.0), 2) if r.random() < (0.4 if feminine else 0.08) else 0.0,
+        "freckles": round(r.uniform(0.3, 1.0), 2) if r.random() < 0.2 else 0.0,
+    }
 
 
 def _mixed(r: random.Random, a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, float, float]:

@@ -16,12 +16,14 @@ from rich.table import Table
 
 from realtime.command import console, guarded
 from realtime.errors import OutputError, UsageError
-from realtime.traits import TRAITS, Value, assignment, from_attributes, usual
+from realtime.traits import TRAITS, Value, assignment, from_attributes, over, usual
 
 if TYPE_CHECKING:
     from realtime.avatars import Avatar, AvatarStore
     from realtime.frames import Pixels
     from realtime.identity_studio import Studio
+
+LISTED = ("hair", "glasses", "beard", "hat", "headphones", "age")
 
 avatars = typer.Typer(no_args_is_help=True, help="Avatars of your own: make one from your face, change it, keep it.")
 
@@ -62,7 +64,7 @@ def create(
             identity = watched.identity
             seen = {colour: identity.colour(colour) for colour in ("skin", "lips", "hair")}
             attributes = studio.matched(identity.estimate(), seen)
-            avatar = _avatar(name, {**from_attributes(attributes), **given})
+            avatar = _avatar(name, over(from_attributes(attributes), given))
             store.save(avatar, replace=replace)
             _say(f"looked at {len(identity)} of {watched.frames} frames with a face; estimated:")
             Console().print(_table(avatar))
@@ -76,14 +78,14 @@ def list_(folder: Folder = None) -> None:
     """List the avatars there are."""
     with guarded():
         store = _store(folder)
-        table = Table("avatar", "hair", "glasses", "beard", "age", box=None, header_style="dim")
+        table = Table("avatar", *LISTED, box=None, header_style="dim")
         for name in store.names():
             try:
                 traits = {**{trait: usual(trait) for trait in TRAITS}, **store.load(name).traits}
             except UsageError as error:
                 _say(str(error))
                 continue
-            table.add_row(name, *(str(traits[trait]) for trait in ("hair", "glasses", "beard", "age")))
+            table.add_row(name, *(str(traits[trait]) for trait in LISTED))
         if not table.row_count:
             _say(f"no avatars in {store.folder}; make one with: avatar-live avatar create NAME")
             return
@@ -131,7 +133,7 @@ def random_(
         from realtime.avatars_random import random_traits
 
         called = f"random-{seed}" if name is None else name
-        avatar = _avatar(called, {**random_traits(seed), **_assignments(changes)})
+        avatar = _avatar(called, over(random_traits(seed), _assignments(changes)))
         path = _store(folder).save(avatar, replace=replace)
         _shown(avatar, picture)
         _say(f"saved as {path}; wear it with: avatar-live --avatar {called}")

@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from engines.attributes import EITHER_OR
 from realtime.errors import UsageError
 from realtime.settings import Settings, checked, kinds, unknown
 from realtime.strengths import EXAMPLES, Strength, parse, scaled
@@ -60,14 +61,16 @@ class Style:
         return {key: value for key, value in given.items() if value is not None}
 
     def joined(self, other: Style) -> Style:
-        """This style with ``other`` on top of it."""
+        """This style with ``other`` on top of it; of hats, hair styles and the like it takes this style's off."""
+        off = {n for group in EITHER_OR if any(other.attributes.get(m, 0.0) > 0 for m in group) for n in group}
+        kept = {name: value for name, value in self.attributes.items() if name not in off}
         return Style(
             f"{self.name}+{other.name}",
             f"{self.description}; {other.description}",
             other.model,
             other.mode or self.mode,
             other.background or self.background,
-            {**self.attributes, **other.attributes},
+            {**kept, **other.attributes},
             {**self.edits, **other.edits},
         )
 

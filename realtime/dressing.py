@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, column
+from engines.attributes import ATTRIBUTES, EITHER_OR, column
 from realtime.configuration import Style
 from realtime.errors import UsageError
 from realtime.strengths import described
@@ -22,9 +22,6 @@ from realtime.strengths import described
 if TYPE_CHECKING:
     from engines.bundled import Array, BundledModel, Network
 
-DOMAINS = tuple(name for name in ATTRIBUTES if name.startswith("domain_"))
-# Of each of these a person has one: setting it takes the others away.
-EITHER_OR: tuple[tuple[str, ...], ...] = (HAIR_STYLES, ("glasses_round", "glasses_square"), DOMAINS)
 
 
 def unknown_attributes(style: Style) -> list[str]:

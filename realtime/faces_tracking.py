@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 TOLD_AFTER_NS = 5_000_000_000
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Who is in a frame: those who are seen, and those who should be and are not."""

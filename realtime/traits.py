@@ -1,6 +1,6 @@
 """The traits of an avatar in words that people use, and the model's attributes that they stand for.
 
-    hair = "bob", hair-colour = "#6a3300", glasses = "round", beard = "full", age = 0.35, jaw-width = 1.04, ...
+    hair = "bob", hair-colour = "#6a3300", glasses = "round", hat = "beanie", age = 0.35, jaw-width = 1.04, ...
 
 A trait is a choice (one of some words), a colour (``#rrggbb`` as it is seen in plain light) or an amount (a number
 within a range). Attributes are those of ``engines.attributes``; the light and the drawing style are not part of a
@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, LIGHT
+from engines.attributes import ATTRIBUTES, GEAR, HAIR_STYLES, LIGHT
 from realtime.errors import UsageError
 from realtime.settings import unknown
 
@@ -25,7 +25,16 @@ HAIR = tuple(name.removeprefix("hair_").replace("_", "-") for name in HAIR_STYLE
 GLASSES = ("none", "round", "square")
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 CLOTHES = ("crew", "hood", "turtleneck")
-CHOICES: dict[str, tuple[str, ...]] = {"hair": HAIR, "glasses": GLASSES, "beard": BEARDS, "clothes": CLOTHES}
+HATS = ("none", "beanie", "cap")
+HEADPHONES = ("none", "on")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "hair": HAIR,
+    "glasses": GLASSES,
+    "beard": BEARDS,
+    "clothes": CLOTHES,
+    "hat": HATS,
+    "headphones": HEADPHONES,
+}
 COLOURS: dict[str, str] = {  # the attribute's first part by the trait
     "skin": "skin",
     "hair-colour": "hair",
@@ -33,11 +42,12 @@ COLOURS: dict[str, str] = {  # the attribute's first part by the trait
     "lips": "lip",
     "clothes-colour": "cloth",
     "glasses-colour": "frame",
+    "gear-colour": "gear",
 }
 BEARD_LENGTH = "beard-length"
 _BEARD = ("beard", "goatee", "moustache", "stubble")
 _TAKEN = {
-    *HAIR_STYLES, *_BEARD, *LIGHT, "glasses_round", "glasses_square", "collar",
+    *HAIR_STYLES, *_BEARD, *LIGHT, "glasses_round", "glasses_square", "collar", *GEAR,
     *(f"{part}_{c}" for part in COLOURS.values() for c in "rgb"),
 }  # fmt: skip
 
@@ -58,6 +68,7 @@ _USUAL_COLOURS = {
     "lips": "#cc8a84",
     "clothes-colour": "#5c8fb7",
     "glasses-colour": "#2d2d30",
+    "gear-colour": "#404447",
 }
 # The light that an avatar is drawn in: that of a portrait, from above and a little from the side.
 PORTRAIT_LIGHT: dict[str, float] = {
@@ -122,6 +133,22 @@ def checked(trait: str, value: object) -> Value:
     return round(number, 4)
 
 
+def together(traits: Mapping[str, Value]) -> None:
+    """Raises UsageError for traits that cannot be worn together: a hat and headphones."""
+    hat, headphones = traits.get("hat", "none"), traits.get("headphones", "none")
+    if hat != "none" and headphones != "none":
+        raise UsageError(f"hat is {hat!r} and headphones are on; an avatar wears one: set hat=none or headphones=none")
+
+
+def over(guessed: Mapping[str, Value], asked: Mapping[str, Value]) -> dict[str, Value]:
+    """What was guessed with what was asked for over it: a hat takes guessed headphones off and the reverse."""
+    result = {**guessed, **asked}
+    for one, other in (("hat", "headphones"), ("headphones", "hat")):
+        if asked.get(one, "none") != "none" and other not in asked:
+            result[other] = "none"
+    return result
+
+
 def _checked_colour(trait: str, value: object) -> str:
     found = re.fullmatch(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", value) if isinstance(value, str) else None
     if found is None:
@@ -155,6 +182,9 @@ def to_attributes(traits: Mapping[str, Value]) -> dict[str, float]:
     result["hair_" + str(full["hair"]).replace("-", "_")] = 1.0
     if full["glasses"] != "none":
         result[f"glasses_{full['glasses']}"] = 1.0
+    if full["hat"] != "none":
+        result[f"hat_{full['hat']}"] = 1.0
+    result["headphones"] = float(full["headphones"] == "on")
     result["collar"] = CLOTHES.index(str(full["clothes"])) / 2
     result.update(_beard(str(full["beard"]), float(full[BEARD_LENGTH])))
     for trait, part in COLOURS.items():
@@ -179,6 +209,9 @@ def from_attributes(attributes: Attributes) -> dict[str, Value]:
     result: dict[str, Value] = {"hair": style.removeprefix("hair_").replace("_", "-")}
     worn = max(("round", "square"), key=lambda kind: attributes[f"glasses_{kind}"])
     result["glasses"] = worn if attributes[f"glasses_{worn}"] > 0.5 else "none"
+    hat = max(HATS[1:], key=lambda kind: attributes[f"hat_{kind}"])
+    result["hat"] = hat if attributes[f"hat_{hat}"] > 0.5 else "none"
+    result["headphones"] = "on" if attributes["headphones"] > 0.5 else "none"
     kind = next((name for name in _BEARD if attributes[name] > 0), "none")
     result["beard"] = "full" if kind == "beard" else kind
     result["clothes"] = CLOTHES[min(max(round(2 * attributes["collar"]), 0), 2)]

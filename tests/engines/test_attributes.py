@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, column, decided
+from engines.attributes import ATTRIBUTES, GEAR, HAIR_STYLES, column, decided
 from engines.motion import MOTION
 
 PARAMETERS = Path(__file__).resolve().parents[2] / "tools" / "face_world" / "params.h"
@@ -48,6 +48,20 @@ def test_one_hair_style_is_chosen() -> None:
 def test_glasses_are_worn_or_not(seen: tuple[float, float], worn: tuple[float, float]) -> None:
     chosen = decided(person(glasses_round=seen[0], glasses_square=seen[1]))
     assert (chosen["glasses_round"], chosen["glasses_square"]) == worn
+
+
+@pytest.mark.parametrize(
+    ("seen", "worn"),
+    [
+        ((0.9, 0.85, 0.1), (1, 0, 0)),
+        ((0.1, 0.2, 0.95), (0, 0, 1)),
+        ((0.5, 0.6, 0.7), (0, 0, 0)),
+        ((0, 0.9, 0), (0, 1, 0)),
+    ],
+)
+def test_at_most_one_thing_is_worn_on_the_head_and_never_half(seen: tuple[float, ...], worn: tuple[float, ...]) -> None:
+    chosen = decided(person(**dict(zip(GEAR, seen, strict=True))))
+    assert tuple(chosen[name] for name in GEAR) == worn
 
 
 def test_a_little_beard_is_none_and_some_is_enough_to_be_seen() -> None:

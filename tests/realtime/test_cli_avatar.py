@@ -64,6 +64,11 @@ def test_avatars_are_listed_shown_changed_and_deleted(folder: Path) -> None:
     assert code == 0 and "bob" in out and "#66aa33" in out
     assert AvatarStore(folder).load("mona").traits == {"hair": "bob", "hair-colour": "#66aa33", "age": 0.7}
     assert "0.7" in call("show", "mona")[1]
+    assert call("edit", "mona", "--set", "headphones=on", "--set", "gear-colour=#123", "--set", "freckles=0.5")[0] == 0
+    code, _, err = call("edit", "mona", "--set", "hat=beanie")
+    assert code == 2 and "hat is 'beanie' and headphones are on" in err
+    assert call("edit", "mona", "--set", "hat=beanie", "--set", "headphones=none")[0] == 0
+    assert AvatarStore(folder).load("mona").attributes()["hat_beanie"] == 1
     assert call("delete", "mona")[0] == 0
     assert call("show", "mona")[0] == 2 and not list(folder.iterdir())
 
@@ -81,6 +86,7 @@ def test_a_spoilt_file_does_not_hide_the_others(folder: Path) -> None:
     [
         (("edit", "mona"), "nothing to change; wanted --set TRAIT=VALUE"),
         (("edit", "mona", "--set", "hair=mohawk"), "hair is 'mohawk'; wanted one of"),
+        (("edit", "mona", "--set", "hat=cap", "--set", "headphones=on"), "an avatar wears one: set hat=none or"),
         (("edit", "nobody", "--set", "age=0.1"), "unknown avatar 'nobody'; known: mona"),
         (("show", "nobody"), "unknown avatar 'nobody'"),
         (("delete", "nobody"), "unknown avatar 'nobody'"),
@@ -109,6 +115,21 @@ def test_the_same_seed_is_the_same_person() -> None:
     for person in people:
         assert {trait: checked(trait, value) for trait, value in person.items()} == person
     assert len({p["hair"] for p in people}) > 6 and {p["glasses"] for p in people} > {"none"}
+
+
+def test_made_up_people_wear_something_now_and_then() -> None:
+    people = [Avatar("a", random_traits(seed)).traits for seed in range(60)]
+    assert {p["hat"] for p in people} == {"none", "beanie", "cap"}
+    assert {p["headphones"] for p in people} == {"none", "on"}
+    assert 0.5 < sum(p["hat"] == "none" and p["headphones"] == "none" for p in people) / 60 < 0.9
+    assert any(p["earrings"] for p in people) and any(p["freckles"] for p in people)
+
+
+def test_what_is_asked_for_takes_off_what_was_made_up(folder: Path) -> None:
+    worn = next(seed for seed in range(60) if random_traits(seed)["headphones"] == "on")
+    assert call("random", "--seed", str(worn), "--set", "hat=cap")[0] == 0
+    traits = AvatarStore(folder).load(f"random-{worn}").traits
+    assert (traits["hat"], traits["headphones"]) == ("cap", "none")
 
 
 def test_an_avatar_that_is_to_be_worn_must_be_there() -> None:

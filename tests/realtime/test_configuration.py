@@ -62,7 +62,7 @@ def test_edits_are_joined_name_by_name(config: Path) -> None:
         ("[compositing]\nbackground = 3", r"background is 3; wanted text"),
         ("[editing]\nedits = 3", r"edits is 3; wanted a table of names and numbers"),
         ("[editing.edits]\nage = inf", r"age is inf; wanted a number from -3 to 3"),
-        ("[editing]\nstyle = 'tune'", r"unknown style 'tune'; did you mean toon\? Known: beard, child"),
+        ("[editing]\nstyle = 'tune'", r"unknown style 'tune'; did you mean toon\? Known: beanie, beard"),
         ("[styles.x]\nmodell = 'a'", r"\[styles.x\] unknown key 'modell'; did you mean model\?"),
         ("[styles.x]\nmode = 'a'", r"\[styles.x\]: mode is 'a'; wanted one of"),
         ("[styles.x]\ndescription = 1", r"\[styles.x\]: description is 1; wanted text"),

@@ -15,7 +15,7 @@ from realtime.strengths import Sweep
 
 WANTED = {
     *("old", "young", "child", "beard", "feminine", "masculine", "smile", "glasses", "hair", "make-up", "princess"),
-    *("comic", "clay", "natural", "toon"),
+    *("comic", "clay", "natural", "toon", "headset", "beanie", "cap", "freckles", "earrings", "streamer"),
 }
 
 
@@ -57,11 +57,12 @@ def test_the_person_given_is_left_alone_and_the_model_shared() -> None:
     assert wearing.mapping.describe() == model.mapping.describe()
 
 
-def test_one_hair_style_and_one_kind_of_glasses() -> None:
+def test_one_hair_style_one_kind_of_glasses_and_one_thing_on_the_head() -> None:
     result = completed({"hair_wavy": 1.0, "glasses_round": 1.0})
     assert result == {
         **dict.fromkeys(HAIR_STYLES, 0.0), "hair_wavy": 1.0, "glasses_round": 1.0, "glasses_square": 0.0
     }  # fmt: skip
+    assert completed({"headphones": 1.0}) == {"hat_beanie": 0.0, "hat_cap": 0.0, "headphones": 1.0}
     assert completed({"age": 0.3, "hair_bob": 0.0}) == {"age": 0.3, "hair_bob": 0.0}
 
 
@@ -93,6 +94,8 @@ def test_the_bundled_styles_are_there_and_can_be_worn_or_say_what_they_lack() ->
 def test_styles_are_joined_by_a_plus_later_over_earlier() -> None:
     style = find_style("old + glasses+young", styles())
     assert style.attributes == {"age": 0.26, "grey": 0.0, "glasses_round": 1.0}
+    worn = find_style("headset+freckles+cap", styles()).attributes
+    assert worn["hat_cap"] == 1 and worn["freckles"] > 0 and "headphones" not in worn
     assert style.mode is None and find_style("toon+old", styles()).mode == "overlay"
     with pytest.raises(UsageError, match="unknown style 'wings'"):
         find_style("old+wings", styles())

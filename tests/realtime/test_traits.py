@@ -25,7 +25,8 @@ def test_every_trait_is_sound_where_nothing_is_known() -> None:
 def test_attributes_come_back() -> None:
     wanted = {
         "hair": "side-part", "hair-colour": "#6a3300", "glasses": "square", "beard": "goatee", "beard-length": 0.7,
-        "age": 0.8, "skin": "#804020", "clothes": "hood", "jaw-width": 1.05,
+        "age": 0.8, "skin": "#804020", "clothes": "hood", "jaw-width": 1.05, "freckles": 0.6, "earrings": 0.3,
+        "gear-colour": "#a03020",
     }  # fmt: skip
     back = traits.from_attributes(decided(traits.to_attributes(wanted)))
     assert {trait: back[trait] for trait in wanted} == wanted
@@ -35,6 +36,27 @@ def test_attributes_come_back() -> None:
 def test_every_beard_comes_back(kind: str) -> None:
     back = traits.from_attributes(decided(traits.to_attributes({"beard": kind})))
     assert back["beard"] == kind
+
+
+@pytest.mark.parametrize("hat", traits.HATS)
+@pytest.mark.parametrize("headphones", traits.HEADPHONES)
+def test_what_is_worn_on_the_head_comes_back(hat: str, headphones: str) -> None:
+    wanted = {"hat": hat, "headphones": headphones}
+    if hat != "none" and headphones != "none":
+        with pytest.raises(
+            UsageError, match=f"hat is '{hat}' and headphones are on; .*set hat=none or headphones=none"
+        ):
+            traits.together(wanted)
+        return
+    traits.together(wanted)
+    back = traits.from_attributes(decided(traits.to_attributes(wanted)))
+    assert {trait: back[trait] for trait in wanted} == wanted
+
+
+def test_no_raw_attribute_of_a_choice_or_colour_is_a_trait() -> None:
+    for trait in ("hat-beanie", "hat-cap", "gear-r", "glasses-round"):
+        assert trait not in traits.TRAITS
+    assert traits.AMOUNTS["freckles"].attribute == "freckles" and traits.AMOUNTS["earrings"].high == 1
 
 
 @pytest.mark.parametrize("colour", ["#000000", "#ff8000", "#123456", "#f0f0f0"])
@@ -52,6 +74,9 @@ def test_colours_are_what_is_seen(colour: str) -> None:
         ("hair_color = 6A3", ("hair-colour", "#66aa33")),
         ("age=0.7", ("age", 0.7)),
         ("hair=side_part", ("hair", "side-part")),
+        ("hat=beanie", ("hat", "beanie")),
+        ("headphones=on", ("headphones", "on")),
+        ("gear-color=#123", ("gear-colour", "#112233")),
     ],
 )
 def test_assignments_are_read(text: str, pair: tuple[str, object]) -> None:
