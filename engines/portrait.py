@@ -15,12 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.attributes import column
 from engines.motion import MOTION
 from engines.spatial_code import FEATURES, drawing, head_map, project
 
 DIM, LAYERS, POINTS = 256, 10, 44
 INPUT = 2 * POINTS + 48  # channels of the drawing
 CHANNELS = {32: 128, 64: 80, 128: 48}
+# Colours that show only where something is worn, and what that is.
+WORN = {"frame": ("glasses_round", "glasses_square"), "gear": ("hat_beanie", "hat_cap", "headphones")}
 SHAPE_LAYERS, COLOUR_LAYERS = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
 
 
@@ -116,10 +119,24 @@ class Geometry(nn.Module):
 
 
 class Mapping(nn.Module):
-    """Attributes of a person (and the light) to W: float32 [N, attributes] -> [N, 256]."""
+    """Attributes of a person (and the light) to W: float32 [N, attributes] -> [N, 256].
+
+    What is worn or not also goes straight into W, along directions of its own, so that the gates of the detail maps can
+    read it off from the first step on. Colours of frames, hats and headphones that nobody wears count as black.
+    """
+
+    seen: Tensor
+    worn_columns: tuple[tuple[int, ...], ...]
 
     def __init__(self, attributes: int) -> None:
         super().__init__()
+        self.worn_columns = tuple(tuple(column(name) for name in names) for names in WORN.values())
+        seen = torch.zeros(len(WORN), attributes)
+        for row, part in enumerate(WORN):
+            seen[row, [column(f"{part}_{c}") for c in "rgb"]] = 1
+        self.register_buffer("seen", seen, persistent=False)
+        self.straight = nn.Linear(attributes, DIM, bias=False)
+        nn.init.normal_(self.straight.weight, std=attributes**-0.5)
         self.mean = nn.Parameter(torch.zeros(attributes), requires_grad=False)
         self.spread = nn.Parameter(torch.ones(attributes), requires_grad=False)
         self.layers = nn.Sequential(
@@ -128,7 +145,11 @@ class Mapping(nn.Module):
 
     def forward(self, attributes: Tensor) -> Tensor:
         """See the class."""
-        w: Tensor = self.layers((attributes - self.mean) / self.spread)
+        for row, columns in zip(self.seen, self.worn_columns, strict=True):
+            worn = torch.stack([attributes[:, i] for i in columns], 1).amax(1, keepdim=True).clamp(0, 1)
+            attributes = attributes * (1 - row * (1 - worn))
+        plain = (attributes - self.mean) / self.spread
+        w: Tensor = self.layers(plain) + self.straight(plain)
         return w
 
 
@@ -157,7 +178,7 @@ class PortraitGenerator(nn.Module):
         for layer in self.inject:
             assert isinstance(layer, nn.Conv2d)
             layer.weight.data *= 0.3
-        # Which of the maps a person wears: all of them at first, and none of them painted straight into the picture.
+        # Which of the maps a person wears (tools/gates.py sets it first); at first none is painted straight on.
         self.worn = nn.ModuleList(nn.Linear(DIM, FEATURES) for _ in sizes)
         for gate in self.worn:
             assert isinstance(gate, nn.Linear)

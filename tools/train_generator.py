@@ -32,6 +32,8 @@ from engines.portrait import COLOUR_LAYERS, DIM, LAYERS, Mapping, PortraitGenera
 from engines.spatial_code import head_map, project
 from tools.critic import Critic, balanced, telling_apart
 from tools.face_world import names, points
+from tools.face_world.sampling import SPREADS
+from tools.gates import open_gates
 
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
 CRITIC_RATE, CRITIC_SHARE = 4e-4, 0.5  # its learning rate; its part of the gradient beside the distance's
@@ -91,7 +93,11 @@ class Faces:
 
 
 def mixed_codes(model: Model, attributes: Tensor, mix: bool) -> Tensor:
-    """W+ [N, 10, 256]; with ``mix`` half of the batch has other people's colours in shape layers and the reverse."""
+    """W+ [N, 10, 256]; with ``mix`` half of the batch has other people's colours in shape layers and the reverse.
+
+    The layers of colour draw strands and rims too, so they are always told the truth about what there is to draw; only
+    the measures of the face are another person's there.
+    """
     w = model.mapping(attributes)
     wplus = w[:, None].expand(-1, LAYERS, DIM)
     if not mix:
@@ -100,9 +106,8 @@ def mixed_codes(model: Model, attributes: Tensor, mix: bool) -> Tensor:
     mine, other = attributes[:half], attributes[half : 2 * half]
     shape_only, colour_only = mine.clone(), other.clone()
     shape_only[:, columns] = other[:, columns]
-    colour_only[:, columns] = mine[:, columns]
-    look = slice(attribute_names().index("light_x"), None)  # the light and, after it, the domain
-    colour_only[:, look] = mine[:, look]
+    told = [i for i, name in enumerate(attribute_names()) if name not in SPREADS]
+    colour_only[:, told] = mine[:, told]
     is_colour = torch.tensor([i in COLOUR_LAYERS for i in range(LAYERS)], device=w.device)[None, :, None]
     mixed = torch.where(is_colour, model.mapping(colour_only)[:, None], model.mapping(shape_only)[:, None])
     return torch.cat([mixed, wplus[half:]])
@@ -170,11 +175,12 @@ def evaluate(model: Model, faces: Faces, size: int, count: int = 48) -> tuple[fl
 
 
 def initialise(model: Model, faces: Faces) -> None:
-    """Set the means and spreads that the networks normalise with."""
+    """Set the means and spreads that the networks normalise with, and who wears what."""
     attributes = faces.parameters[:, faces.attribute]
     model.mapping.mean.data = torch.from_numpy(attributes.mean(0))
     model.mapping.spread.data = torch.from_numpy(attributes.std(0) + 0.02)
     model.generator.geometry.mean.data = torch.from_numpy(faces.at_rest.mean(0))
+    open_gates(model.mapping, model.generator)
 
 
 def stage_of(spent_s: float, minutes: list[float]) -> tuple[int, float]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from engines.attributes import ATTRIBUTES
 from engines.motion import MOTION
 from engines.portrait import DIM, INPUT, LAYERS, POINTS, Mapping, ModulatedConv2d, PaintedRGB, PortraitGenerator
 
@@ -90,7 +91,7 @@ def test_only_the_first_layer_moves_the_points() -> None:
 
 @torch.no_grad()
 def test_attributes_are_normalised_before_they_are_mapped() -> None:
-    mapping, row = Mapping(6).eval(), torch.randn(2, 6)
+    mapping, row = Mapping(len(ATTRIBUTES)).eval(), 1 + torch.rand(2, len(ATTRIBUTES))
     want = mapping(row)
     mapping.mean.fill_(3.0)
     mapping.spread.fill_(0.5)

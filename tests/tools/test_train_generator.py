@@ -47,6 +47,25 @@ def test_a_folder_without_shards_says_how_to_draw_them(training, tmp_path: Path)
 
 
 @torch.no_grad()
+def test_a_fresh_generator_knows_who_wears_what(training, faces, model) -> None:
+    from tools.face_world.sampling import plain
+
+    names = training.attribute_names()
+    people = [plain(), plain(headphones=1.0), plain(hair_short=0.0, hair_curly=1.0), plain(glasses_square=1.0)]
+    attributes = torch.from_numpy(np.stack(people))[:, faces.attribute]
+    w = model.mapping(attributes)
+    for gate in model.generator.worn:
+        worn = gate(w)[:, 28:]
+        np.testing.assert_allclose(worn[:, 41], [0, 1, 0, 0], atol=1e-4)
+        np.testing.assert_allclose(worn[:, 10], [0, 0, 1, 0], atol=1e-4)
+        np.testing.assert_allclose(worn[:, (18, 19, 20)].T, [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]], atol=1e-4)
+    painted = attributes[:2].clone()
+    painted[:, names.index("gear_r")] = 0.7
+    same = (model.mapping(painted) - w[:2]).abs().amax(1)
+    assert same[0] < 1e-5 and same[1] > 0.01, "the colour of a hat is told only where one is worn"
+
+
+@torch.no_grad()
 def test_mixing_gives_half_of_the_batch_two_people(training, faces, model) -> None:
     attributes = faces.batch(np.arange(6), 32)[0]
     plain, mixed = (training.mixed_codes(model, attributes, mix) for mix in (False, True))

@@ -1,0 +1,61 @@
+"""How a fresh generator starts out knowing who wears what: directions of W and gates of the detail maps.
+
+Left to themselves the gates did not learn it: after 8,000 steps those of curls stood near 0 for everybody and those of
+glasses near the same for all, so that curls, beards and rims stayed faint (docs/decisions/0072). So what is worn gets
+directions of its own in W, and the gate of a map starts as the amount of what the map shows.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from engines.attributes import HAIR_STYLES, column
+from engines.portrait import DIM, Mapping, PortraitGenerator
+from engines.spatial_code import WAVES
+
+STRENGTH = 0.3  # of a direction in W for one standard deviation of its attribute
+HATS, GLASSES = ("hat_beanie", "hat_cap"), ("glasses_round", "glasses_square")
+# Which attributes the maps of engines/detail_maps.py belong to; those that everybody has are open from the start.
+BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
+    (8,): ("beard", "goatee", "stubble"),
+    (9,): ("beard", "goatee", "moustache", "freckles"),
+    (10, 11): ("hair_curly", "hair_afro"),
+    (13,): ("hair_bob", "hair_long", "hair_wavy"),
+    (14,): ("hair_bun",),
+    (15,): ("hair_afro",),
+    (16,): ("hair_braids",),
+    (18,): ("glasses_round",),
+    (19,): ("glasses_square",),
+    (20, 21): GLASSES,
+    (36, 39): HATS,
+    (37, 38): ("hat_beanie",),
+    (40,): ("hat_cap",),
+    (41, 42): ("headphones",),
+    (43,): ("earrings",),
+}
+DIRECT = (
+    *HAIR_STYLES, *GLASSES, "beard", "goatee", "moustache", "stubble", "freckles", *HATS, "headphones", "earrings",
+    "fringe", "make_up", *(f"{part}_{c}" for part in ("frame", "gear") for c in "rgb"),
+)  # fmt: skip
+
+
+@torch.no_grad()
+def open_gates(mapping: Mapping, generator: PortraitGenerator) -> None:
+    """Give every attribute of DIRECT a direction in W that nothing else uses, and set the gates by them.
+
+    The mapping's means and spreads must be set. A gate is then the sum of its attributes, exactly.
+    """
+    directions = torch.linalg.qr(torch.randn(DIM, len(DIRECT)))[0]
+    last = mapping.layers[-1]
+    others = torch.eye(DIM) - directions @ directions.T
+    last.weight.copy_(others @ last.weight)
+    last.bias.copy_(others @ last.bias)
+    mapping.straight.weight.zero_()
+    for name, direction in zip(DIRECT, directions.T, strict=True):
+        mapping.straight.weight[:, column(name)] = STRENGTH * direction
+    for maps, names in BELONGS.items():
+        reads = [directions[:, DIRECT.index(n)] * mapping.spread[column(n)] / STRENGTH for n in names]
+        usual = sum(mapping.mean[column(n)] for n in names)
+        for gate in generator.worn:
+            for i in maps:
+                gate.weight[WAVES + i], gate.bias[WAVES + i] = torch.stack(reads).sum(0), usual
