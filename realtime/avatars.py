@@ -6,8 +6,9 @@
     hair = "bob"
     age = 0.35
 
-A file holds traits (``realtime.traits``) and nothing else: no picture, no measurement of the face beyond them. It may
-be edited by hand, so everything in it is checked when it is read.
+A file holds traits (``realtime.traits``) and, where ``avatar-live invert --save`` made it, the code that was found
+(``realtime.avatar_codes``); no picture, no measurement of the face beyond them. It may be edited by hand, so everything
+in it is checked when it is read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engines.places import data_folder
+from realtime.avatar_codes import Code, Floats, read_code, weights_of
 from realtime.errors import OutputError, UsageError
 from realtime.settings import unknown
 from realtime.traits import TRAITS, Value, checked, shown, to_attributes, together
@@ -42,10 +44,11 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")  # Windows takes these 
 
 @dataclass(frozen=True, slots=True)
 class Avatar:
-    """Someone to be: a name and traits; those that are missing are the usual ones."""
+    """Someone to be: a name and traits; those that are missing are the usual ones. code: what inversion adds."""
 
     name: str
     traits: Mapping[str, Value] = field(default_factory=dict)
+    code: Code | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", checked_name(self.name))
@@ -59,7 +62,18 @@ class Avatar:
 
     def changed(self, changes: Mapping[str, Value]) -> Avatar:
         """The same avatar with some traits changed. Raises UsageError."""
-        return Avatar(self.name, {**self.traits, **changes})
+        return Avatar(self.name, {**self.traits, **changes}, self.code)
+
+    def offset(self) -> Floats | None:
+        """What is added to the code of the attributes, float32 [10, 256], or None.
+
+        Raises UsageError when it is for other weights than the installed ones.
+        """
+        if self.code is None:
+            return None
+        from engines.bundled import manifest
+
+        return self.code.fitting(weights_of(manifest()), self.name)
 
 
 def checked_name(name: str) -> str:
@@ -87,6 +101,8 @@ def write(avatar: Avatar) -> str:
         "[traits]",
         *(f"{trait} = {_toml(avatar.traits[trait])}" for trait in TRAITS if trait in avatar.traits),
     ]
+    if avatar.code is not None:
+        lines += ["", "[code]", f'weights = "{avatar.code.weights}"', f'offset = "{avatar.code.text}"']
     return "\n".join(lines) + "\n"
 
 
@@ -106,13 +122,13 @@ def read(name: str, text: str, origin: str) -> Avatar:
     if version > VERSION:
         raise UsageError(f"{origin} has version {version}, this avatar-live reads up to {VERSION}; update avatar-live")
     for key in document:
-        if key not in ("version", "traits"):
-            raise UsageError(f"{origin}: {unknown('key', key, ('version', 'traits'))}")
+        if key not in ("version", "traits", "code"):
+            raise UsageError(f"{origin}: {unknown('key', key, ('version', 'traits', 'code'))}")
     traits = document.get("traits", {})
     if not isinstance(traits, dict):
         raise UsageError(f"{origin}: traits is {shown(traits)}; wanted a table [traits]")
     try:
-        return Avatar(name, traits)
+        return Avatar(name, traits, read_code(document["code"]) if "code" in document else None)
     except UsageError as error:
         raise UsageError(f"{origin}: {error}") from None
 

@@ -100,13 +100,22 @@ def show(name: Name, picture: Drawn = None, folder: Folder = None) -> None:
 
 
 @avatars.command()
-def edit(name: Name, changes: Set = None, picture: Drawn = None, folder: Folder = None) -> None:
+def edit(
+    name: Name,
+    changes: Set = None,
+    drop_code: Annotated[
+        bool, typer.Option("--drop-code", help="Forget what [b]invert[/] found; keep the traits.")
+    ] = False,
+    picture: Drawn = None,
+    folder: Folder = None,
+) -> None:
     """Change traits of an avatar."""
     with guarded():
         store, given = _store(folder), _assignments(changes)
-        if not given:
+        if not given and not drop_code:
             raise UsageError("nothing to change; wanted --set TRAIT=VALUE, for example --set hair=bob")
         avatar = store.load(name).changed(given)
+        avatar = _avatar(name, avatar.traits) if drop_code else avatar
         store.save(avatar)
         _shown(avatar, picture)
 
@@ -173,11 +182,13 @@ def _table(avatar: Avatar) -> Table:
 
 def _shown(avatar: Avatar, picture: Path | None) -> None:
     Console().print(_table(avatar))
+    if avatar.code is not None:
+        _say("with the code that avatar-live invert found; --set moves it, edit --drop-code forgets it")
     if picture is not None:
         from realtime.identity_studio import VIEW_PX, on_paper
 
         with closing(_studio()) as studio:
-            write_png(picture, on_paper(studio.draw(avatar.attributes()), VIEW_PX))
+            write_png(picture, on_paper(studio.draw(avatar.attributes(), avatar.offset()), VIEW_PX))
 
 
 def _present(studio: Studio, avatar: Avatar, person: Pixels, picture: Path | None, show: bool) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from realtime.command import console, guarded
-from realtime.errors import EngineError
+from realtime.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from realtime.invert import Problem, Result
@@ -36,6 +36,8 @@ def invert(
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE.pt", help="The bundled model's weights for torch. \\[the checkout's]")
     ] = None,
+    save: Annotated[str | None, typer.Option(metavar="NAME", help="Keep it as an avatar to wear.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Make an avatar of that name anew.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.safetensors", help="Write the code.")] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Write photo, start and result: shows the photo.")
@@ -43,21 +45,55 @@ def invert(
 ) -> None:
     """Find the code of a photo by the encoder, refined by optimisation. Needs torch."""
     with guarded():
-        if importlib.util.find_spec("torch") is None:
-            raise EngineError(
-                "inversion optimises with torch, which is not installed; install it with: pip install torch. "
-                "(avatar-live avatar create estimates a person without it)"
-            )
+        _need_torch()
         from realtime import invert as inverting
 
+        if save is not None:
+            _savable(save, model, replace)
         problem = _problem(photo, model, checkpoint)
         result = inverting.solve(problem, editability, steps, tune, _told)
         Console().print(_table(result, editability))
+        if save is not None:
+            _save(save, problem, result, replace)
         if out is not None:
             inverting.write_code(out, result.found.wplus)
             _say(f"wrote {out}")
         if picture is not None:
             _write_picture(picture, problem, result)
+
+
+def _need_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise EngineError(
+            "inversion optimises with torch, which is not installed; install it with: pip install torch. "
+            "(avatar-live avatar create estimates a person without it)"
+        )
+
+
+def _savable(name: str, model: str, replace: bool) -> None:
+    """Raises UsageError for what could not be kept, before a minute of work."""
+    from engines.bundled import MODELS
+    from realtime.avatars import AvatarStore, default_folder
+
+    if model not in MODELS:
+        raise UsageError(
+            f"--save keeps avatars of the bundled model and {model!r} is imported; "
+            f"wanted --out FILE.safetensors, or: avatar-live calibrate NAME --generator {model}"
+        )
+    if AvatarStore(default_folder()).path(name).exists() and not replace:
+        raise UsageError(f"there is an avatar {name!r} already; give another name, or --replace to make it anew")
+
+
+def _save(name: str, problem: Problem, result: Result, replace: bool) -> None:
+    from engines.bundled import load
+    from realtime.avatars import AvatarStore, default_folder
+    from realtime.invert import avatar_of
+    from realtime.settings import Settings
+
+    settings = Settings().generating
+    avatar = avatar_of(name, problem, result.found.wplus, load(settings.model, settings.device))
+    path = AvatarStore(default_folder()).save(avatar, replace=replace)
+    _say(f"saved as {path}; wear it with: avatar-live --avatar {name}")
 
 
 def _problem(photo: Path, model: str, checkpoint: Path | None) -> Problem:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from engines.bundled import Array, BundledModel, Network
 
 
-
 def unknown_attributes(style: Style) -> list[str]:
     """The attributes that a style sets and the installed weights do not know."""
     return [name for name in style.attributes if name not in ATTRIBUTES]

@@ -43,14 +43,20 @@ def pose(rotation: npt.NDArray[np.float64]) -> Floats:
 class Encoder:
     """Codes faces for the bundled model. Remembers one person: their face at rest, and who they are.
 
-    worn: the attributes of an avatar to be (``realtime.avatars``); None: the person's own.
+    worn: the attributes of an avatar to be (``realtime.avatars``); None: the person's own. offset: what inversion adds
+    to their code, float32 [layers, dim].
     """
 
     def __init__(
-        self, model: BundledModel, settings: EncodingSettings, worn: Mapping[str, float] | None = None
+        self,
+        model: BundledModel,
+        settings: EncodingSettings,
+        worn: Mapping[str, float] | None = None,
+        offset: Floats | None = None,
     ) -> None:
         self._model, self._settings = model, settings
         self._worn = None if worn is None else self._code(worn)
+        self._offset = np.float32(0) if offset is None else offset
         self.reset()
 
     def reset(self) -> None:
@@ -68,7 +74,7 @@ class Encoder:
             self._w = self._code(self._identity.estimate())
         assert self._w is not None  # worn, or set by the first look
         motion = np.concatenate([pose(crop.rotation), self._motion.read(face.landmarks, crop.rotation)])
-        wplus = np.repeat(self._w, LAYERS, axis=0)
+        wplus = np.repeat(self._w, LAYERS, axis=0) + self._offset
         return Latent(face.frame_id, face.captured_ns, wplus, motion, crop.transform, face.fresh)
 
     def _code(self, attributes: Mapping[str, float]) -> Floats:

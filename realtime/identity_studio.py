@@ -24,7 +24,7 @@ from realtime.alignment import Aligner
 from realtime.capture import Stalled, open_source
 from realtime.clock import SystemClock
 from realtime.errors import SourceError
-from realtime.frames import Crop, Face, Frame, Picture, Pixels
+from realtime.frames import Crop, Face, Floats, Frame, Picture, Pixels
 from realtime.generating import straight
 from realtime.identity import IdentityEstimator
 from realtime.identity_cues import Look, at_rest, look, to_bgr
@@ -126,13 +126,17 @@ class Studio:
         finally:
             opened.close()
 
-    def draw(self, attributes: Attributes) -> Pixels:
-        """The avatar at rest, looking straight ahead: uint8 BGRA [256, 256, 4], straight alpha."""
+    def draw(self, attributes: Attributes, offset: Floats | None = None) -> Pixels:
+        """The avatar at rest, looking straight ahead: uint8 BGRA [256, 256, 4], straight alpha.
+
+        offset: what inversion adds to the code, float32 [layers, dim].
+        """
         person = np.array([[attributes[name] for name in ATTRIBUTES]], np.float32)
         (w,) = self.model.mapping.infer(person)
         motion = np.array([list(AT_REST.values())], np.float32)
-        codes = self.model.motion_code.infer(w, motion)
-        (rgba,) = self.model.synthesis.infer(np.repeat(w, LAYERS, axis=0)[None], *codes)
+        wplus = np.repeat(w, LAYERS, axis=0) + (np.float32(0) if offset is None else offset)
+        codes = self.model.motion_code.infer(wplus[:1], motion)
+        (rgba,) = self.model.synthesis.infer(wplus[None], *codes)
         return straight(rgba[0])
 
     def colours(self, attributes: Attributes) -> dict[str, Array] | None:

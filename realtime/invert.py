@@ -9,14 +9,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from engines import inversion
+from engines.attributes import ATTRIBUTES
+from engines.bundled import BundledModel, manifest
 from engines.errors import ModelError
 from engines.ffhq_alignment import align_face, anchors_from_478, quad_from_anchors
 from engines.inversion import Inverted, Invertible, Progress, Region
 from engines.inversion_generators import LARGEST_PX, load_bundled, load_imported
+from realtime.avatar_codes import coded, weights_of
+from realtime.avatars import Avatar
 from realtime.encoding import pose
 from realtime.errors import SourceError
 from realtime.expression import MotionReader
@@ -25,10 +30,12 @@ from realtime.identity import IdentityEstimator
 from realtime.identity_cues import in_crop, look
 from realtime.identity_studio import Studio, read_photo
 from realtime.settings import Settings
+from realtime.traits import from_attributes, to_attributes
 
 EDITS = ("age", "hair", "glasses")  # of the bundled model
 SAMPLES, SEED = 4000, 0
 COMPONENT_STEP = 2.0  # standard deviations along a principal component, where a model has no edits of its own
+_SAME = 0.02  # relative distance up to which codes are of the same weights: exported ones are rounded
 _MARGIN = 0.06  # of the crop, around the points of the face
 
 
@@ -37,6 +44,7 @@ class Problem:
     """One photo to invert.
 
     target: [1, 3, S, S], mask: [1, 1, S, S], both 0..1. start: W+ [rows, dim]. edits: what strength 1 adds, by name.
+    person: the attributes that ``start`` is the code of; None for imported models.
     """
 
     generator: Invertible
@@ -45,6 +53,7 @@ class Problem:
     mask: Tensor
     start: Tensor
     edits: dict[str, Tensor]
+    person: dict[str, float] | None = None
 
     def picture(self, wplus: Tensor) -> Pixels:
         """What a code draws, uint8 BGR [S, S, 3]."""
@@ -81,11 +90,12 @@ def bundled_problem(photo: Path, settings: Settings, checkpoint: Path | None) ->
         motion = np.concatenate([pose(crop.rotation), MotionReader().read(face.landmarks, crop.rotation)])
         generator = load_bundled(torch.from_numpy(motion), checkpoint)
         seen = {name: estimator.colour(name) for name in ("skin", "lips", "hair")}
-        start = generator.start(studio.matched(estimator.estimate(), seen))
+        person = studio.matched(estimator.estimate(), seen)
+        start = generator.start(person)
         directions = studio.model.directions
     edits = {name: torch.from_numpy(directions[name].wplus) for name in EDITS if name in directions}
     region = inversion.region_of(generator.samples(SAMPLES, SEED))
-    return Problem(generator, region, _tensor(crop.pixels), _face_mask(face, crop), start, edits)
+    return Problem(generator, region, _tensor(crop.pixels), _face_mask(face, crop), start, edits, person)
 
 
 def imported_problem(photo: Path, settings: Settings, folder: Path) -> Problem:
@@ -139,6 +149,30 @@ def solve(problem: Problem, editability: float, steps: int, tuning: int, progres
         name: inversion.edit_effect(draw, found.wplus, usual, direction) for name, direction in problem.edits.items()
     }
     return Result(found, effects, tuned)
+
+
+def avatar_of(name: str, problem: Problem, wplus: Tensor, model: BundledModel) -> Avatar:
+    """An avatar to wear: the traits that the code was started from, and the offset from their code to ``wplus``.
+
+    Raises ModelError when the weights that were inverted are not those that ``model`` runs.
+    """
+    if problem.person is None:
+        raise ModelError("the photo was inverted for an imported model; avatars are of the bundled one")
+    started = _code(problem.person, model)
+    if float(np.linalg.norm(started - problem.start[0].numpy())) > _SAME * float(np.linalg.norm(started)):
+        raise ModelError(
+            "the training weights that the photo was inverted with are not those of the installed model, which is to "
+            "draw the avatar; give --checkpoint with the ones it was exported from"
+        )
+    traits = from_attributes(problem.person)
+    offset = wplus.numpy() - _code(to_attributes(traits), model)
+    return Avatar(name, traits, coded(offset, weights_of(manifest())))
+
+
+def _code(attributes: dict[str, float], model: BundledModel) -> npt.NDArray[np.float32]:
+    """W of a person by the installed mapping network, float32 [dim]."""
+    person = np.array([[attributes[name] for name in ATTRIBUTES]], np.float32)
+    return np.array(model.mapping.infer(person)[0][0], np.float32)
 
 
 def _one_face(photo: Path, pixels: Pixels, studio: Studio) -> tuple[Face, Crop]:

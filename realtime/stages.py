@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from realtime.statistics import Statistics
 if TYPE_CHECKING:
     from engines.bundled import BundledModel
     from realtime.alignment import Aligner
+    from realtime.avatars import Avatar
     from realtime.compositing import Compositor
     from realtime.editing import Editor
     from realtime.encoding import Encoder
@@ -89,8 +89,8 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | Gr
     return make(settings, size, model), model.describe()
 
 
-def remembering(settings: Settings, model: BundledModel, worn: Mapping[str, float] | None) -> Memory:
-    """What is remembered of one person, still empty; ``worn``: the attributes of the avatar they wear, if any."""
+def remembering(settings: Settings, model: BundledModel, worn: Avatar | None) -> Memory:
+    """What is remembered of one person, still empty; ``worn``: the avatar they wear, if any."""
     from engines.motion import EYES, MOUTH, POSE, columns
     from realtime.encoding import Encoder
     from realtime.faces_stages import Memory
@@ -98,16 +98,17 @@ def remembering(settings: Settings, model: BundledModel, worn: Mapping[str, floa
 
     groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
     smoother = Smoother(settings.smoothing, groups, settings.alignment.size_px)
-    return Memory(Encoder(model, settings.encoding, worn), smoother)
+    attributes, offset = (None, None) if worn is None else (worn.attributes(), worn.offset())
+    return Memory(Encoder(model, settings.encoding, attributes, offset), smoother)
 
 
-def _worn(settings: Settings) -> dict[str, float] | None:
-    """The attributes of the avatar to wear, if one is named. Raises UsageError when there is none of the name."""
+def _worn(settings: Settings) -> Avatar | None:
+    """The avatar to wear, if one is named. Raises UsageError when there is none of the name."""
     if not settings.encoding.avatar:
         return None
     from realtime.avatars import AvatarStore, default_folder
 
-    return AvatarStore(default_folder()).load(settings.encoding.avatar).attributes()
+    return AvatarStore(default_folder()).load(settings.encoding.avatar)
 
 
 def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledModel) -> Stages:

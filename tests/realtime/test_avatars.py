@@ -6,8 +6,11 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engines.bundled import PARTS, manifest
+from realtime.avatar_codes import DIM, LAYERS, coded, weights_of
 from realtime.avatars import MOST_BYTES, Avatar, AvatarStore, default_folder, read, write
 from realtime.errors import OutputError, UsageError
 from realtime.traits import TRAITS, usual
@@ -38,6 +41,38 @@ def test_a_file_says_what_it_is_and_holds_no_more() -> None:
         "# An avatar of avatar-live. Change it here or with: avatar-live avatar edit a --set hair=bob\n"
         "version = 1\n\n[traits]\nage = 0.5\n"
     )
+
+
+def offset() -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(LAYERS, DIM)).astype(np.float32)
+
+
+def test_a_code_is_kept_in_the_file_and_survives_changes(store: AvatarStore) -> None:
+    code = coded(offset(), weights_of(manifest()))
+    path = store.save(Avatar("mona", {"age": 0.5}, code))
+    again = store.load("mona").changed({"hair": "bob"})
+    assert again == Avatar("mona", {"age": 0.5, "hair": "bob"}, code) and path.stat().st_size < 8000
+    kept = again.offset()
+    assert kept is not None and kept.dtype == np.float32
+    np.testing.assert_allclose(kept, offset(), rtol=1e-3, atol=1e-4)
+    assert Avatar("mona").offset() is None
+
+
+def test_a_code_of_other_weights_is_not_worn() -> None:
+    avatar = Avatar("mona", {}, coded(offset(), "0" * 16))
+    with pytest.raises(
+        UsageError, match="'mona' is for other weights .* invert PHOTO --save mona --replace.* --drop-code"
+    ):
+        avatar.offset()
+
+
+def test_every_part_that_draws_tells_the_weights() -> None:
+    rows = {part: {"sha256": part} for part in (*PARTS, "directions")}
+    known = {weights_of(rows)}
+    for part in ("mapping", "motion_code", "synthesis"):
+        known.add(weights_of({**rows, part: {"sha256": "other"}}))
+    assert len(known) == 4
+    assert weights_of({**rows, "encoder": {"sha256": "other"}}) == weights_of(rows)
 
 
 def test_names_are_listed(store: AvatarStore) -> None:
@@ -85,6 +120,13 @@ def test_a_near_name_is_offered() -> None:
         ("version = 1\n[traits]\nage = nan", "age is nan; wanted a number from 0 to 1"),
         ("version = 1\n[traits]\nage = [[1]]", "age is [[1]]; wanted a number from 0 to 1"),
         ("version = 1\n[traits.hair]\nx = 1", "hair is {'x': 1}; wanted one of"),
+        ("version = 1\ncode = 3", "code is no table of weights and offset; make the avatar anew: avatar-live invert"),
+        ("version = 1\n[code]\nweights = 'x'\noffset = ''", "the code's weights are not 16 digits"),
+        ("version = 1\n[code]\nweights = 7\noffset = ''", "the code's weights are not 16 digits"),
+        (f"version = 1\n[code]\nweights = '{'a' * 16}'\noffset = 'AAAA'", "the code's offset is no base64 of 10 x 256"),
+        (f"version = 1\n[code]\nweights = '{'a' * 16}'\noffset = '~'", "the code's offset is no base64 of 10 x 256"),
+        (f"version = 1\n[code]\nweights = '{'a' * 16}'\noffset = 7", "the code's offset is no base64 of 10 x 256"),
+        (f"version = 1\n[code]\nweights = '{'a' * 16}'\noffset = '{'AHwA' * 1707}'", "is no base64 of 10 x 256"),
         (f"version = 1\n[traits]\nskin = '{'9' * 500}'", "...; wanted a colour"),
     ],
 )

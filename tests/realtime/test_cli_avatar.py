@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from realtime.avatar_codes import coded
 from realtime.avatars import Avatar, AvatarStore
 from realtime.avatars_random import random_traits
 from realtime.cli import app
@@ -71,6 +73,18 @@ def test_avatars_are_listed_shown_changed_and_deleted(folder: Path) -> None:
     assert AvatarStore(folder).load("mona").attributes()["hat_beanie"] == 1
     assert call("delete", "mona")[0] == 0
     assert call("show", "mona")[0] == 2 and not list(folder.iterdir())
+
+
+def test_a_code_is_told_kept_and_dropped(folder: Path) -> None:
+    code = coded(np.ones((10, 256)), "0" * 16)
+    store = AvatarStore(folder)
+    store.save(Avatar("mona", {"age": 0.2}, code))
+    status, _, err = call("edit", "mona", "--set", "age=0.3")
+    assert status == 0 and "with the code that avatar-live invert found" in err and store.load("mona").code == code
+    status, _, err = call("show", "mona", "--picture", "no.png")
+    assert status == 2 and "is for other weights than the installed ones" in err
+    assert call("edit", "mona", "--drop-code")[0] == 0
+    assert store.load("mona") == Avatar("mona", {"age": 0.3})
 
 
 def test_a_spoilt_file_does_not_hide_the_others(folder: Path) -> None:

@@ -100,6 +100,20 @@ def test_reset_is_like_new() -> None:
         assert same(used.encode(*moment(i, look=7 + i)), new.encode(*moment(i, look=7 + i)))
 
 
+def test_what_inversion_found_is_added_to_every_layer_of_the_avatar() -> None:
+    worn, offset = (
+        to_attributes({"hair": "bob"}),
+        np.random.default_rng(0).normal(size=(LAYERS, 256)).astype(np.float32),
+    )
+    plain, found = (Encoder(load("toon"), EncodingSettings(), worn, extra) for extra in (None, offset))
+    for i in range(2):
+        np.testing.assert_allclose(
+            found.encode(*moment(i, look=i)).wplus - plain.encode(*moment(i, look=i)).wplus, offset, atol=1e-5
+        )
+    found.reset()
+    np.testing.assert_allclose(found.encode(*moment(0)).wplus - plain.encode(*moment(0)).wplus, offset, atol=1e-5)
+
+
 def test_an_avatar_that_is_worn_stays_whoever_is_seen() -> None:
     worn = to_attributes({"hair": "bob", "age": 0.8})
     stage = Encoder(load("toon"), EncodingSettings(), worn)

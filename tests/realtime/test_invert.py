@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
+from engines.attributes import ATTRIBUTES
+from engines.bundled import load
 from engines.errors import ModelError
+from engines.inversion import Invertible, Region
 from engines.inversion_generators import CHECKPOINT, load_bundled
 from engines.motion import AT_REST
+from realtime.avatars import Avatar, AvatarStore
 from realtime.cli import app
-from realtime.invert import components
+from realtime.dressing import dressed
+from realtime.encoding import Encoder
+from realtime.invert import Problem, avatar_of, components
+from realtime.settings import EncodingSettings
+from realtime.traits import to_attributes
+from tests.realtime.test_encoding import moment
 
 
 def call(*arguments: str) -> tuple[int, str, str]:
@@ -32,16 +43,19 @@ def fitting_weights() -> None:
 
 
 @pytest.mark.usefixtures("fitting_weights")
-def test_a_photo_is_inverted_and_told_about(media: Path, tmp_path: Path) -> None:
+def test_a_photo_is_inverted_kept_and_told_about(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code_file, picture = tmp_path / "me.safetensors", tmp_path / "me.png"
+    monkeypatch.setenv("AVATAR_LIVE_AVATARS", str(tmp_path))
     code, out, err = call(
         *(str(media / "stills" / "d19.jpg"), "--steps", "3", "--tune", "1", "--editability", "0.3"),
-        *("--out", str(code_file), "--picture", str(picture)),
+        *("--out", str(code_file), "--picture", str(picture), "--save", "me"),
     )
     assert code == 0, err
     for row in ("editability 0.3", "error, of 255", "distance to the centre of W", "effect of age", "after tuning"):
         assert row in out
     assert load_file(code_file)["wplus"].shape == (10, 256)
+    avatar = AvatarStore(tmp_path).load("me")
+    assert avatar.offset() is not None and "avatar-live --avatar me" in err
     assert cv2.imread(str(picture)).shape == (256, 768, 3)
 
 
@@ -59,6 +73,54 @@ def test_what_cannot_be_inverted_is_told(
     monkeypatch.setenv("AVATAR_LIVE_MODELS", str(tmp_path))
     got, _, err = call(str(tmp_path / "none.jpg"), *arguments)
     assert got == code and message in err and "Traceback" not in err
+
+
+def problem(start: torch.Tensor) -> Problem:
+    """A problem that was solved already: a person and the code of their traits, no pictures."""
+    model, person = load("toon"), to_attributes({"hair": "bob", "age": 0.8})
+    empty = torch.zeros(0)
+    generator = cast("Invertible", None)
+    region = Region(empty, empty, empty)
+    w = model.mapping.infer(np.array([[person[name] for name in ATTRIBUTES]], np.float32))[0].copy()
+    return Problem(generator, region, empty, empty, torch.from_numpy(w).expand(10, -1) + start, {}, person)
+
+
+def test_what_was_found_is_worn_as_it_was_found() -> None:
+    solved = problem(torch.zeros(10, 256))
+    found = solved.start + 0.3 * torch.randn(10, 256, generator=torch.Generator().manual_seed(0))
+    avatar = avatar_of("me", solved, found, load("toon"))
+    assert avatar.traits["hair"] == "bob" and avatar.traits["age"] == 0.8
+    face, crop = moment(0)
+    plain = Encoder(load("toon"), EncodingSettings(), avatar.attributes(), avatar.offset()).encode(face, crop)
+    np.testing.assert_allclose(plain.wplus, found.numpy(), atol=2e-3)
+    older = avatar.changed({"age": 0.2})
+    changed = Encoder(load("toon"), EncodingSettings(), older.attributes(), older.offset()).encode(face, crop)
+    assert np.abs(changed.wplus - plain.wplus).max() > 0.01
+    np.testing.assert_allclose((changed.wplus - plain.wplus).std(axis=0), 0, atol=1e-4)
+    dressed_up = dressed(load("toon"), {"glasses_round": 1.0}, 1.0)
+    worn = Encoder(dressed_up, EncodingSettings(), avatar.attributes(), avatar.offset()).encode(face, crop)
+    assert np.abs(worn.wplus - plain.wplus).max() > 0.01
+    np.testing.assert_array_equal(worn.motion, plain.motion)
+
+
+def test_a_code_of_other_weights_than_the_installed_ones_is_not_kept() -> None:
+    other = problem(torch.randn(10, 256, generator=torch.Generator().manual_seed(0)))
+    with pytest.raises(ModelError, match="not those of the installed model.* give --checkpoint"):
+        avatar_of("me", other, other.start, load("toon"))
+
+
+def test_an_avatar_that_could_not_be_kept_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVATAR_LIVE_AVATARS", str(tmp_path))
+    AvatarStore(tmp_path).save(Avatar("me"))
+    for arguments, message in (
+        (("--save", "me"), "there is an avatar 'me' already"),
+        (("--save", "../me"), "an avatar cannot be called '../me'"),
+        (("--save", "you", "--model", "ffhq"), "--save keeps avatars of the bundled model and 'ffhq' is imported"),
+    ):
+        code, _, err = call("nowhere.jpg", *arguments)
+        assert code == 2 and message in err
 
 
 def test_without_torch_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
