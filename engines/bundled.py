@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.errors import EngineError, ModelError
-from engines.openvino_engine import OpenVinoEngine
+from engines.openvino_engine import OpenVinoEngine, chosen_precision
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +35,7 @@ else:
 WEIGHTS = Path(__file__).parent / "weights"
 MODELS = ("toon",)
 PARTS = ("encoder", "mapping", "motion_code", "synthesis")
+ROUNDED = "synthesis_int8"  # stands in for "synthesis" with precision int8
 LAYERS = 10
 
 Floats = npt.NDArray[np.float32]
@@ -84,7 +85,7 @@ def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
         raise ModelError(
             f"the list of bundled models, {file}, cannot be read ({error}); install avatar-live again"
         ) from error
-    for part in (*PARTS, "directions"):
+    for part in (*PARTS, ROUNDED, "directions"):
         if not {"file", "bytes", "sha256"} <= set(rows.get(part, ())):
             raise ModelError(f"the list of bundled models, {file}, has no full row {part!r}; install avatar-live again")
     return rows
@@ -108,10 +109,10 @@ def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
     return file
 
 
-@functools.lru_cache(maxsize=2)
-def load(name: str, device: str = "auto", folder: Path = WEIGHTS) -> BundledModel:
+def load(name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str = "auto") -> BundledModel:
     """A bundled model, loaded once and shared by all who ask.
 
+    precision: of the synthesis network: f32, bf16, int8, or auto for the fastest on this processor.
     Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it).
     """
     if name not in MODELS:
@@ -120,12 +121,20 @@ def load(name: str, device: str = "auto", folder: Path = WEIGHTS) -> BundledMode
         raise ModelError(f"no model {name!r}; known are {', '.join(MODELS)}{hint}")
     if device == "cuda":
         raise EngineError("the bundled models have no CUDA path yet; wanted --device auto or --device cpu")
+    import openvino as ov
+
+    return _loaded(name, folder, chosen_precision(precision, ov.Core(), rounded=True))
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(name: str, folder: Path, precision: str) -> BundledModel:
     from safetensors.numpy import load_file
 
     rows = manifest(folder)
-    files = {part: verify(rows[part], folder) for part in (*PARTS, "directions")}
+    taken = {**{part: part for part in PARTS}, "synthesis": ROUNDED if precision == "int8" else "synthesis"}
+    files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
     with ThreadPoolExecutor(len(PARTS)) as pool:  # compiling releases the interpreter, so four at once start sooner
-        precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": "auto"}
+        precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": precision}
         jobs = {part: pool.submit(OpenVinoEngine, files[part], precision=precise[part]) for part in PARTS}
         engines = {part: job.result() for part, job in jobs.items()}
     tensors = load_file(files["directions"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,30 +16,50 @@ from engines.errors import EngineError
 Array = npt.NDArray[Any]
 
 
-def best_precision(core: ov.Core) -> str:
-    """bf16 where the processor multiplies bf16 matrices in hardware (AMX), else f32.
+def best_precision(core: ov.Core, *, rounded: bool = False) -> str:
+    """bf16 where the processor multiplies bf16 matrices in hardware (AMX); else int8 on x86, if there is a ``rounded``
+    file for it, else f32.
 
-    AVX-512 bf16 alone is not faster than f32 for these networks: docs/decisions/0002.
+    AVX-512 bf16 alone is not faster than f32 for these networks: docs/decisions/0002, 0080.
     """
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return "f32"
-    return "bf16" if "amx_bf16" in flags and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        flags = ""
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if "amx_bf16" in flags and "BF16" in able:
+        return "bf16"
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return "int8" if rounded and x86 and "INT8" in able else "f32"
+
+
+def chosen_precision(asked: str, core: ov.Core, *, rounded: bool = False) -> str:
+    """What "auto" means on this processor; another word is returned as it is.
+
+    Raises EngineError where the processor has no such arithmetic.
+    """
+    if asked == "auto":
+        return best_precision(core, rounded=rounded)
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if {"f32": "FP32", "bf16": "BF16", "int8": "INT8"}[asked] not in able:
+        raise EngineError(f"this processor has no {asked} (OpenVINO names {', '.join(able)}); wanted --precision auto")
+    return asked
 
 
 class OpenVinoEngine:
     """One model compiled for a batch of one: fixed shapes run up to twice as fast as open ones.
 
     file: an ONNX file, or a graph that was built here.
-    precision: "f32", or "auto" for the fastest that the processor does in hardware.
-    Raises EngineError when OpenVINO cannot read or compile the file.
+    precision: "f32", "bf16", "int8" for a file that is rounded, or "auto" for the fastest that the processor does in
+    hardware with a file that is not.
+    Raises EngineError when OpenVINO cannot read or compile the file or the processor has no such precision.
     """
 
     def __init__(self, file: Path | ov.Model, *, precision: str = "f32") -> None:
         core = ov.Core()
-        self.precision = best_precision(core) if precision == "auto" else precision
-        hints = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY"}
+        self.precision = chosen_precision(precision, core)
+        floats = "f32" if self.precision == "int8" else self.precision
+        hints = {"INFERENCE_PRECISION_HINT": floats, "PERFORMANCE_HINT": "LATENCY"}
         try:
             model = core.read_model(file) if isinstance(file, Path) else file
             model.reshape({port.get_any_name(): [1, *list(port.partial_shape)[1:]] for port in model.inputs})

@@ -64,6 +64,7 @@ def run(
     fps: Annotated[float | None, typer.Option(help="For camera and virtual camera. \\[the camera's]")] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="On a CPU: auto, f32, int8 or bf16.")] = None,
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop after this long.")] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Play files at their own pace, dropping frames.")
@@ -109,6 +110,7 @@ def run(
             "capture.rotate": rotate,
             "capture.mirror": mirror or None,
             "generating.device": device,
+            "generating.precision": precision,
             "pipeline.duration_s": duration,
             "pipeline.pace": "newest" if realtime else None,
             **_size(size, fit),

@@ -205,13 +205,19 @@ def _runtimes() -> Iterable[Finding]:
     from engines.bundled import MODELS, load
 
     for name in MODELS:
-        for device in ("cpu", "cuda"):
+        best: BundledModel | None = None  # the one that auto takes: asked for first, and loaded once
+        for device, precision in (("cpu", "auto"), ("cpu", "f32"), ("cpu", "int8"), ("cpu", "bf16"), ("cuda", "auto")):
             try:
-                model = load(name, device)
+                model = load(name, device, precision=precision)
             except AvatarLiveError as error:
-                yield Finding("missing" if device == "cuda" else "broken", f"{name} on {device}: {error}")
-            else:
-                yield Finding("good", f"{model.describe()}: a portrait in {_milliseconds_a_portrait(model):.1f} ms")
+                where = f"{name} on {device}" + ("" if precision == "auto" else f" in {precision}")
+                yield Finding("broken" if (device, precision) == ("cpu", "auto") else "missing", f"{where}: {error}")
+                continue
+            if model is not best:
+                taken = ", taken by --precision auto" if best is None else ""
+                spent = _milliseconds_a_portrait(model)
+                yield Finding("good", f"{model.describe()}: a portrait in {spent:.1f} ms{taken}")
+            best = best or model
 
 
 def _milliseconds_a_portrait(model: BundledModel) -> float:

@@ -55,7 +55,9 @@ class Studio:
     """Tracker, aligner and model for making avatars. Close it when done."""
 
     def __init__(self, settings: Settings) -> None:
-        self.model: BundledModel = load(settings.generating.model, settings.generating.device)
+        self.model: BundledModel = load(
+            settings.generating.model, settings.generating.device, precision=settings.generating.precision
+        )
         self._settings = settings
         self._aligner = Aligner(settings.alignment)
         self._tracker = Tracker(settings.tracking)

@@ -22,6 +22,7 @@ from engines.errors import ModelError
 from engines.imported import ImportedModel, Look, load_imported
 from engines.installed_directions import find_edit
 from engines.models_folder import models_folder
+from realtime.errors import UsageError
 from realtime.frames import Crop, Face, Floats, Latent, Portrait
 from realtime.settings import GeneratingSettings, SmoothingSettings
 from realtime.strengths import Strength, at
@@ -48,7 +49,11 @@ def load(settings: GeneratingSettings, amount: float) -> ImportedModel:
     path = folder.model(settings.model)
     look = Look(folder.model(settings.blend), settings.blend_from, amount) if settings.blend else None
     device = "cuda" if settings.device == "cuda" else "cpu"  # auto: not before the GPU path has run on a GPU
-    model = load_imported(path, look=look, device=device)
+    if device == "cuda" and settings.precision != "auto":
+        raise UsageError(f"--precision {settings.precision} is for a CPU; wanted --precision auto with --device cuda")
+    if settings.precision == "int8":
+        raise UsageError(f"{settings.model!r} has no 8-bit weights; wanted --precision auto, f32 or bf16")
+    model = load_imported(path, look=look, precision=settings.precision, device=device)
     if model.encoder is None:
         encoders = [row["name"] for row in folder.models() if any(f["role"] == "encoder" for f in row["files"])]
         raise ModelError(

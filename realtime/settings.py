@@ -23,6 +23,7 @@ CompositingMode = Literal["overlay", "scene", "crop", "paste"]
 OnLost = Literal["hold", "card", "blur", "raw"]
 Pace = Literal["auto", "newest", "every"]
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "f32", "int8", "bf16"]
 Rotation = Literal["0", "90", "180", "270"]
 Fit = Literal["keep", "letterbox", "crop"]
 
@@ -179,12 +180,14 @@ class GeneratingSettings(Section):
     blend: name of a second imported model of the same family, whose looks are mixed in by the style's strength.
     blend_from: the first resolution of its looks, in pixels.
     device: auto takes the best that works; cpu and cuda are never left silently.
+    precision: of the network that draws, on a CPU: auto takes the fastest that this processor has.
     """
 
     model: str = "toon"
     blend: str = ""
     blend_from: int = _number(32, 4, 1024)
     device: Device = "auto"
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True, slots=True)

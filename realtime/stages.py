@@ -83,7 +83,8 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | Gr
         return photographic_stages(settings, size)
     from realtime.dressing import dressed
 
-    model = bundled.load(settings.generating.model, settings.generating.device)
+    wanted = settings.generating
+    model = bundled.load(wanted.model, wanted.device, precision=wanted.precision)
     model = dressed(model, settings.editing.attributes, settings.editing.strength)
     make = _stages_of_several if settings.tracking.faces > 1 else _stages_of_one
     return make(settings, size, model), model.describe()

@@ -2,8 +2,8 @@
 
     python -m tools.export_models --generator runs/generator/checkpoint.pt --encoder runs/encoder/checkpoint.pt
 
-Writes ``engines/weights/{encoder,mapping,motion_code,synthesis}.onnx`` (weights in half precision) and, over these and
-what ``find_directions`` wrote beside them, ``manifest.toml``.
+Writes ``engines/weights/{encoder,mapping,motion_code,synthesis,synthesis_int8}.onnx`` (weights in half precision) and,
+over these and what ``find_directions`` wrote beside them, ``manifest.toml``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from engines.motion import MOTION
-from engines.portrait import DIM, LAYERS, PortraitGenerator
+from engines.portrait import DIM, LAYERS, PaintedRGB, PortraitGenerator
+from tools.quantise import rounded
 from tools.train_encoder import load_encoder
 from tools.train_generator import Model, attribute_names
 
@@ -31,6 +33,7 @@ MADE = {
     "mapping.onnx": "tools/train_generator.py on heads of tools/face_world",
     "motion_code.onnx": "tools/train_generator.py on heads of tools/face_world",
     "synthesis.onnx": "tools/train_generator.py on heads of tools/face_world",
+    "synthesis_int8.onnx": "tools/quantise.py from the same weights as synthesis.onnx",
     "directions.safetensors": "tools/find_directions.py with the mapping network",
 }
 
@@ -48,15 +51,43 @@ class MotionCode(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """W+ [N, 10, 256] and the spatial motion code -> premultiplied RGBA [N, 4, 256, 256]."""
+    """W+ [1, 10, 256] and the spatial motion code -> premultiplied RGBA [1, 4, 256, 256].
+
+    The pictures of the levels are added as 16 channels of sub-pixels and unfolded once: what ``PortraitGenerator``
+    does, with fewer passes over them.
+    """
 
     def __init__(self, generator: PortraitGenerator) -> None:
         super().__init__()
         self.generator = generator
+        self.register_buffer("doubling", doubling(), persistent=False)
 
     def forward(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> Tensor:
         """See the class."""
-        return self.generator.synthesis(code32, wplus.unbind(1), [code64, code128])[-1]
+        g, w = self.generator, wplus.unbind(1)
+        x = g.convs[0](code32, w[0])
+        for i in (1, 2):
+            x = g.convs[i](x, w[i])
+        folded = painted(g.rgb[0], x, w[7])
+        for level, maps in enumerate((code64, code128)):
+            for i in (2 * level, 2 * level + 1):  # what is worn is folded into the weights
+                matrix = g.inject[i].weight * g.worn[i](w[3 + i])[:, :, None, None]
+                x = g.convs[3 + i](x, w[3 + i], F.conv2d(maps, matrix) + g.inject[i].bias[:, None, None])
+            y = F.pad(F.pixel_shuffle(folded, 2), (1, 1, 1, 1), mode="replicate")
+            folded = F.conv2d(y, self.doubling) + painted(g.rgb[1 + level], x, w[8 + level])
+        return F.pixel_shuffle(folded + painted(g.painted, code128, w[9]), 2)
+
+
+def painted(layer: PaintedRGB, x: Tensor, w: Tensor) -> Tensor:
+    """A to-RGB layer's sub-pixels [1, 16, s, s] for x [1, C, s, s] and w [1, 256]."""
+    matrix = layer.affine(w).view(x.shape[1], 16).t()[:, :, None, None]
+    return F.conv2d(x, matrix) + layer.bias[:, None, None]
+
+
+def doubling() -> Tensor:
+    """Bilinear doubling (``align_corners=False``) of four channels as a convolution to sub-pixels: [16, 4, 3, 3]."""
+    taps = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]])
+    return torch.einsum("oc,ay,bx->oabcyx", torch.eye(4), taps, taps).reshape(16, 4, 3, 3)
 
 
 def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path) -> None:
@@ -128,8 +159,9 @@ def main() -> None:
     w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
     codes = tuple(c.detach() for c in generator.motion_code(w, motion))
     to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], code, o.out / "motion_code.onnx")
-    to_onnx(Synthesis(generator), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / "synthesis.onnx")
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
+    for file, network in (("synthesis", generator), ("synthesis_int8", rounded(generator, o.out))):
+        to_onnx(Synthesis(network), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / f"{file}.onnx")
     crop = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
     to_onnx(load_encoder(o.encoder), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
     if o.only_networks:

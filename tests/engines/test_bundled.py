@@ -7,12 +7,15 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 
 from engines.attributes import ATTRIBUTES, PERSONAL
-from engines.bundled import LAYERS, PARTS, WEIGHTS, load, manifest, verify
+from engines.bundled import LAYERS, PARTS, ROUNDED, WEIGHTS, load, manifest, verify
 from engines.errors import EngineError, ModelError
 from engines.motion import AT_REST, MOTION
+from engines.openvino_engine import best_precision
+from realtime.demo import ACTOR
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(WEIGHTS, tmp_path / "weights"))
 
 
-@pytest.mark.parametrize("part", [*PARTS, "directions"])
+@pytest.mark.parametrize("part", [*PARTS, ROUNDED, "directions"])
 def test_a_flipped_byte_is_noticed(copied: Path, part: str) -> None:
     file = copied / manifest(copied)[part]["file"]
     data = bytearray(file.read_bytes())
@@ -28,7 +31,7 @@ def test_a_flipped_byte_is_noticed(copied: Path, part: str) -> None:
     file.write_bytes(data)
     message = rf"the model file .*{file.name} is damaged: its SHA-256 is \w{{12}}\.\.\. .* install avatar-live again"
     with pytest.raises(ModelError, match=message):
-        load("toon", "auto", copied)
+        load("toon", "auto", copied, "int8" if part == ROUNDED else "f32")
 
 
 def test_a_truncated_file_is_noticed_with_both_lengths(copied: Path) -> None:
@@ -83,6 +86,24 @@ def test_cuda_is_refused_with_the_reason() -> None:
 def test_a_model_is_loaded_once() -> None:
     assert load("toon") is load("toon")
     assert "OpenVINO" in load("toon").describe()
+
+
+def test_what_auto_took_is_said_and_loaded_once() -> None:
+    taken = load("toon").synthesis.precision
+    assert taken == best_precision(ov.Core(), rounded=True) and f" {taken} on " in load("toon").describe()
+    assert load("toon", "cpu", precision=taken) is load("toon")
+
+
+def test_eight_bits_draw_nearly_what_floats_draw() -> None:
+    exact, fast = (load("toon", precision=precision) for precision in ("f32", "int8"))
+    assert (exact.synthesis.precision, fast.synthesis.precision) == ("f32", "int8")
+    person = np.array([[ACTOR.get(name, 0.0) for name in ATTRIBUTES]], np.float32)
+    (w,) = exact.mapping.infer(person)
+    codes = exact.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
+    want, got = (m.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)[0][0] for m in (exact, fast))
+    there = want[3] > 0.02
+    error = np.square(got.clip(0, 1) - want.clip(0, 1))[:, there].mean()
+    assert there.any() and 0 < error < 10**-3.2  # 32 dB
 
 
 def test_shapes_are_those_of_the_design() -> None:

@@ -10,7 +10,7 @@ import pytest
 from openvino import opset13 as ops
 
 from engines.errors import EngineError
-from engines.openvino_engine import OpenVinoEngine, best_precision
+from engines.openvino_engine import OpenVinoEngine, best_precision, chosen_precision
 
 
 @pytest.fixture
@@ -54,3 +54,19 @@ def test_precision_is_what_was_asked_for(doubling: ov.Model) -> None:
     assert OpenVinoEngine(doubling, precision="f32").precision == "f32"
     assert OpenVinoEngine(doubling, precision="auto").precision == best_precision(ov.Core())
     assert best_precision(ov.Core()) in ("f32", "bf16")
+    assert best_precision(ov.Core(), rounded=True) in ("f32", "bf16", "int8")
+    assert OpenVinoEngine(doubling, precision="int8").precision == "int8"
+
+
+class Modest(ov.Core):
+    """OpenVINO on a processor with nothing but f32."""
+
+    def get_property(self, *_: object) -> list[str]:
+        return ["FP32"]
+
+
+@pytest.mark.parametrize("asked", ["bf16", "int8"])
+def test_a_precision_that_the_processor_lacks_is_refused(asked: str) -> None:
+    with pytest.raises(EngineError, match=rf"has no {asked} \(OpenVINO names FP32\); wanted --precision auto"):
+        chosen_precision(asked, Modest())
+    assert chosen_precision("auto", Modest(), rounded=True) == "f32"

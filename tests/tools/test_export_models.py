@@ -17,6 +17,7 @@ from engines.portrait import DIM, LAYERS
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning"),
+    pytest.mark.filterwarnings("ignore:Constant folding:UserWarning"),
 ]
 
 
@@ -72,6 +73,9 @@ def test_exported_networks_equal_the_trained_ones(exported: Path, checkpoints: P
         assert error.max() < 2e-2 and np.quantile(error, 0.999) < 6e-3
     (rgba,) = engines["synthesis"].infer(wplus.numpy(), *drawn)
     np.testing.assert_allclose(rgba, want, atol=1e-3)
+    (fast,) = OpenVinoEngine(exported / "synthesis_int8.onnx").infer(wplus.numpy(), *drawn)
+    error = np.abs(fast - want) / want.std()
+    assert 0 < error.mean() < 0.05
 
 
 @torch.no_grad()
