@@ -6,7 +6,8 @@
 
 Writes ``sweep-shape.png``, ``sweep-hair.png``, ``sweep-colours.png``, ``sweep-light.png``, ``sweep-domain.png`` and
 ``sweep-motion.png`` (a row per parameter, from its least to its greatest), ``domains-world.png`` (a row per domain, the
-same people in each), or, with ``--parameters``, ``sweep-chosen.png`` alone.
+same people in each), ``gear-world.png`` (what people wear, in every domain), or, with ``--parameters``,
+``sweep-chosen.png`` alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ DOMAIN_NAMES = tuple(f"domain_{name}" for name in DOMAINS if name != "toon")
 GROUPS = {
     "shape": SHAPE, "hair": HAIR_STYLES, "colours": COLOURS, "light": LIGHT, "domain": DOMAIN_NAMES, "motion": MOTION,
 }  # fmt: skip
+SHEETS = [*GROUPS, "domains", "gear"]
 BOTH_WAYS = (
     *("mouth_wide", "corner_l", "corner_r", "mouth_shift", "brow_l", "brow_r", "gaze_x", "gaze_y", "light_x"),
     *("light_warmth",),
@@ -51,6 +53,18 @@ WITH: dict[str, dict[str, float]] = {
     **{f"frame_{c}": {"glasses_round": 1.0, "glasses_frame": 0.7} for c in "rgb"},
     **{name: {"hair_short": 0.0} for name in HAIR_STYLES},
 }
+
+
+# The sheet of what people wear.
+WORN: tuple[dict[str, float], ...] = (
+    {"freckles": 1.0, "hair_bob": 1.0, "hair_r": 0.4, "hair_g": 0.09, "hair_b": 0.025, "femininity": 0.9},
+    {"earrings": 0.2, "hair_bun": 1.0, "femininity": 0.9},
+    {"earrings": 1.0, "hair_buzz": 1.0, "femininity": 0.9},
+    {"hat_beanie": 1.0, "hair_wavy": 1.0, "femininity": 0.9, "gear_r": 0.5, "gear_g": 0.26, "gear_b": 0.04},
+    {"hat_cap": 1.0, "hair_short": 1.0, "gear_r": 0.42, "gear_g": 0.04, "gear_b": 0.04},
+    {"headphones": 1.0, "hair_quiff": 1.0},
+    {"headphones": 1.0, "hair_long": 1.0, "femininity": 0.9, "gear_r": 0.05, "gear_g": 0.2, "gear_b": 0.6},
+)
 
 
 def limits(name: str) -> tuple[float, float]:
@@ -104,11 +118,21 @@ def domains(count: int, seed: int, size: int) -> Picture:
     return np.vstack(lines)
 
 
+def gear(size: int) -> Picture:
+    """What people wear, a column each, in every domain."""
+    lines = []
+    for domain in DOMAINS:
+        style = {} if domain == "toon" else {f"domain_{domain}": 1.0}
+        rows = np.stack([plain(**PLAIN | {"hair_short": 0.0} | style | one) for one in WORN])
+        lines.append(strip(rows, size, domain))
+    return np.vstack(lines)
+
+
 def main() -> None:
     """Command line."""
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--out", type=Path, default=Path("runs/world"), help="folder for the sheets")
-    a.add_argument("--sheets", nargs="+", choices=[*GROUPS, "domains"], default=[*GROUPS, "domains"])
+    a.add_argument("--sheets", nargs="+", choices=SHEETS, default=SHEETS)
     a.add_argument("--parameters", nargs="+", choices=names(), metavar="NAME", help="sweep these alone")
     a.add_argument("--domain", choices=list(DOMAINS), default="toon", help="the domain that sweeps are drawn in")
     a.add_argument("--size", type=int, default=128, help="of a head, px; a multiple of 4")
@@ -122,7 +146,9 @@ def main() -> None:
         cv2.imwrite(str(o.out / "sweep-chosen.png"), sweeps(tuple(o.parameters), o.size, o.domain, columns=1))
         return
     for sheet in o.sheets:
-        if sheet == "domains":
+        if sheet == "gear":
+            cv2.imwrite(str(o.out / "gear-world.png"), gear(o.size))
+        elif sheet == "domains":
             cv2.imwrite(str(o.out / "domains-world.png"), domains(o.people, o.seed, o.size))
         else:
             cv2.imwrite(str(o.out / f"sweep-{sheet}.png"), sweeps(GROUPS[sheet], o.size, o.domain))
