@@ -27,7 +27,7 @@ DOMAINS = ("domain_clay", "domain_comic", "domain_natural")  # how the head is d
 # Styles that short hair before a busy background is taken for; hardly ever guessed right on real faces.
 RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
-GEAR_FROM = 0.8  # of 1: hair and rooms are no hats
+GEAR_FROM = 0.9  # of 1: dark hair beside real faces reaches 0.7 as headphones
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
@@ -47,7 +47,7 @@ def column(name: str) -> int:
 
 def decided(attributes: dict[str, float]) -> dict[str, float]:
     """The same person with every either-or question decided: one hair style, glasses or none, a beard or none,
-    a hat or headphones or neither.
+    a hat or headphones or neither, freckles or none, earrings or none.
 
     A mean over uncertain frames lies between looks that nobody wears; this takes the likeliest of them.
     """
@@ -67,4 +67,6 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result["light_x"] = min(max(attributes["light_x"], -LIGHT_ASIDE), LIGHT_ASIDE)
     for name in ("beard", "goatee", "moustache", "stubble"):
         result[name] = max(attributes[name], 0.5) if attributes[name] > 0.3 else 0.0
+    for name in ("freckles", "earrings"):
+        result[name] = attributes[name] if attributes[name] > 0.3 else 0.0
     return result

@@ -17,7 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, PERSONAL, decided
+from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, to_bgr
 
 Array = npt.NDArray[np.float64]
@@ -91,10 +91,11 @@ class IdentityEstimator:
         network = np.average([look.network for look in self._looks], axis=0, weights=weights)
         result = dict.fromkeys(ATTRIBUTES, 0.0)
         result.update(zip(PERSONAL, (float(value) for value in network), strict=True))
-        result.update(self._colours())
+        hat = max(result["hat_beanie"], result["hat_cap"]) > GEAR_FROM
+        result.update(self._colours(hat))
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
-        beside = self._beside_jaw(weights)
+        beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
@@ -122,9 +123,10 @@ class IdentityEstimator:
         relative = sharp / max(float(np.median(sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
-    def _colours(self) -> Attributes:
+    def _colours(self, hat: bool) -> Attributes:
+        """The measured colours; under a hat the one above the forehead is the hat's, and the hair's is the network's."""
         result = {}
-        for name, part in zip(COLOURS, ("skin", "lip", "hair", "iris", "cloth"), strict=True):
+        for name, part in zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True):
             lab = self.colour(name)
             if not np.isfinite(lab).all():
                 continue  # the network's stays

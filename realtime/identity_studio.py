@@ -153,6 +153,7 @@ class Studio:
         The best of several rounds; the attributes as they were when the avatar's face is not found.
         """
         best, least = attributes, np.inf
+        hat = attributes["hat_beanie"] or attributes["hat_cap"]  # then that is what is seen above the forehead
         current = dict(attributes)
         for _ in range(ROUNDS):
             drawn = self.colours(current)
@@ -161,7 +162,7 @@ class Studio:
             off = sum(float(np.linalg.norm(drawn[name] - wanted[name])) for name in MATCHED)
             if off < least:
                 best, least = dict(current), off
-            for name, part in MATCHED.items():
+            for name, part in (MATCHED | ({"hair": "gear"} if hat else {})).items():
                 gain = (_linear(wanted[name]) + 1e-3) / (_linear(drawn[name]) + 1e-3)
                 for channel, factor in zip("rgb", np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
                     key = f"{part}_{channel}"

@@ -1,88 +1,72 @@
 """Train the encoder of the bundled models: from a head crop to the attributes of the person and the light; resumable.
 
-    python -m tools.train_encoder --data runs/faces --out runs/encoder --minutes 12
+    python -m tools.train_encoder --data runs/faces --out runs/encoder --minutes 20 --start engines/weights/encoder.onnx
 
-Trained on drawn heads before random scenery, with shifts, light, colour, blur, noise and things in front of the
-face, so that it bears what cameras do. The loss is a Huber distance for measures and a cross-entropy for hair
-styles and yes-or-no.
+Trained on drawn heads of all four styles (``tools/encoder_pictures.py``), natural ones more often, because real people
+look most like them. The loss is a Huber distance for measures and a cross-entropy for hair styles and yes-or-no. What
+only some people have (a beard, earrings) is asked for as whether and how much; the answer is the product. ``--start``
+takes over the convolutions of an exported encoder, so that a training begins where the last one ended.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.attributes import HAIR_STYLES, PERSONAL
+from engines.attributes import PERSONAL
+from tools.encoder_network import (
+    GEAR,
+    GLASSES,
+    MEASURES,
+    SOME_COLUMNS,
+    SOMETIMES,
+    STYLE_COLUMNS,
+    YES_COLUMNS,
+    AttributeEncoder,
+    begin_with,
+)
+from tools.encoder_pictures import augment, backgrounds, reduced
 from tools.face_world import names
 from tools.train_generator import Faces
 
-SIZE = 64
-# The part of the aligner's square (256 px) that shows a real head as large as drawn heads are in their pictures.
-SEEN = (32, 29, 198)  # top, left, side
-YES_OR_NO = ("glasses_round", "glasses_square", "fringe")
-STYLE_COLUMNS = [PERSONAL.index(name) for name in HAIR_STYLES]
-YES_COLUMNS = [PERSONAL.index(name) for name in YES_OR_NO]
-MEASURES = [i for i in range(len(PERSONAL)) if i not in STYLE_COLUMNS + YES_COLUMNS]
+# Measures that only these show; elsewhere they are not asked for.
+SHOWN_BY = {
+    **dict.fromkeys(("glasses_frame", "frame_r", "frame_g", "frame_b"), GLASSES),
+    **dict.fromkeys(("gear_r", "gear_g", "gear_b"), GEAR),
+}
 # What likeness hangs on and is rare or hard to see counts more; what is measured on the picture itself counts less.
 EMPHASIS = {
-    **dict.fromkeys(("beard", "goatee", "moustache", "stubble", "age", "femininity"), 3.0),
+    **dict.fromkeys(("age", "femininity"), 3.0),
     **{f"{part}_{c}": 0.3 for part in ("skin", "lip", "frame", "light", "cloth", "iris") for c in "rgbxyz"},
 }
-
-
-class AttributeEncoder(nn.Module):
-    """uint8 BGR crops [N, 256, 256, 3] -> attributes float32 [N, attributes]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        before = 3
-        # Batch norm, which keeps how bright a picture is: skin is told by that.
-        for width in (32, 64, 96, 128):
-            for stride, inside in ((2, before), (1, width)):
-                conv = nn.Conv2d(inside, width, 3, stride=stride, padding=1, bias=False)
-                layers += [conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1)]
-            before = width
-        layers += [nn.Flatten(), nn.Linear(128 * 16, 256), nn.LeakyReLU(0.1), nn.Linear(256, len(PERSONAL))]
-        self.features = nn.Sequential(*layers)
-        self.mean = nn.Parameter(torch.zeros(len(PERSONAL)), requires_grad=False)
-        self.spread = nn.Parameter(torch.ones(len(PERSONAL)), requires_grad=False)
-
-    def raw(self, pictures: Tensor) -> Tensor:
-        """RGB [N, 3, 64, 64] in 0..1 -> normalised measures and logits [N, attributes]."""
-        return self.features(pictures * 4 - 2)
-
-    def forward(self, crop: Tensor) -> Tensor:
-        """See the class."""
-        top, left, side = SEEN
-        rgb = crop[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float().flip(1) / 255
-        raw = self.raw(F.interpolate(F.avg_pool2d(rgb, 3), size=(SIZE, SIZE), mode="bilinear", align_corners=False))
-        columns = [raw[:, i] * self.spread[i] + self.mean[i] for i in range(len(PERSONAL))]
-        styles = raw[:, STYLE_COLUMNS].softmax(1)
-        for k, i in enumerate(STYLE_COLUMNS):
-            columns[i] = styles[:, k]
-        for i in YES_COLUMNS:
-            columns[i] = raw[:, i].sigmoid()
-        return torch.stack(columns, 1)
+NATURAL = 2.0  # how often natural heads are shown, against the others
+RATE, WARM_UP, AVERAGE = 1.5e-3, 0.03, 0.996
 
 
 def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Tensor:
-    """Huber for measures, cross-entropy for the rest."""
+    """Huber for measures and amounts where they show, cross-entropy for the rest."""
     raw = model.raw(pictures)
     wanted = (attributes - model.mean) / model.spread
-    emphasis = torch.tensor([EMPHASIS.get(PERSONAL[i], 1.0) for i in MEASURES], device=raw.device)
-    each = F.smooth_l1_loss(raw[:, MEASURES], wanted[:, MEASURES], reduction="none")
-    loss = (each * emphasis).mean() / emphasis.mean()
-    loss = loss + 0.3 * F.cross_entropy(raw[:, STYLE_COLUMNS], attributes[:, STYLE_COLUMNS].argmax(1))
-    return loss + 0.3 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
+    shown = torch.ones_like(wanted)
+    for name, by in SHOWN_BY.items():
+        shown[:, PERSONAL.index(name)] = (attributes[:, [PERSONAL.index(n) for n in by]].amax(1) > 0.5).float()
+    there = (attributes[:, SOME_COLUMNS] > 0.05).float()
+    shown[:, SOME_COLUMNS] = 2 * there
+    emphasis = shown * torch.tensor([EMPHASIS.get(name, 1.0) for name in PERSONAL], device=raw.device)
+    measured = MEASURES + SOME_COLUMNS
+    each = F.smooth_l1_loss(raw[:, measured], wanted[:, measured], reduction="none")
+    loss = (each * emphasis[:, measured]).sum() / emphasis[:, measured].sum()
+    style = attributes[:, STYLE_COLUMNS].argmax(1)
+    loss = loss + 0.4 * F.cross_entropy(raw[:, STYLE_COLUMNS], style, label_smoothing=0.03)
+    loss = loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, len(PERSONAL) :], there)
+    return loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
 
 
 def truth(faces: Faces) -> Tensor:
@@ -90,93 +74,80 @@ def truth(faces: Faces) -> Tensor:
     return torch.from_numpy(faces.parameters[:, [names().index(name) for name in PERSONAL]])
 
 
-def reduced(faces: Faces) -> Tensor:
-    """All pictures of a split, premultiplied RGBA uint8 [n, 4, 64, 64], in memory."""
-    rows = np.empty((len(faces), SIZE, SIZE, 4), np.uint8)
-    i = 0
-    for shard in faces.pictures:
-        for rgba in shard:
-            flat = rgba.astype(np.float32)
-            flat[..., :3] *= flat[..., 3:] / 255
-            rows[i] = cv2.resize(flat, (SIZE, SIZE), interpolation=cv2.INTER_AREA) + 0.5
-            i += 1
-    return torch.from_numpy(rows).permute(0, 3, 1, 2)
-
-
-def backgrounds(count: int, generator: torch.Generator) -> Tensor:
-    """Smooth random pictures [count, 3, 64, 64] of several scales."""
-    total = torch.rand(count, 3, 1, 1, generator=generator).expand(-1, -1, SIZE, SIZE)
-    for scale in (2, 5, 12, 24):
-        noise = torch.rand(count, 3, scale, scale, generator=generator) - 0.5
-        strength = torch.rand(count, 1, 1, 1, generator=generator) ** 2
-        total = total + strength * F.interpolate(noise, size=(SIZE, SIZE), mode="bicubic", align_corners=False)
-    return total.clamp(0, 1)
-
-
-def augment(rgba: Tensor, scenery: Tensor, generator: torch.Generator) -> Tensor:
-    """Premultiplied RGBA [N, 4, 64, 64] -> RGB [N, 3, 64, 64] as a camera might see it."""
-    n = len(rgba)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(n, *shape, generator=generator)
-
-    scale, angle = uniform(0.88, 1.12), uniform(-0.06, 0.06)
-    theta = torch.stack(
-        [
-            scale * angle.cos(),
-            -angle.sin(),
-            uniform(-0.08, 0.08),
-            angle.sin(),
-            scale * angle.cos(),
-            uniform(-0.08, 0.08),
-        ],
-        1,
-    )
-    warped = F.grid_sample(
-        rgba, F.affine_grid(theta.view(n, 2, 3), [n, 4, SIZE, SIZE], align_corners=False), align_corners=False
-    )
-    behind = scenery[torch.randint(0, len(scenery), (n,), generator=generator)]
-    picture = warped[:, :3] + (1 - warped[:, 3:]) * behind
-    x, y, w, h = (uniform(a, b, 1, 1, 1) for a, b in ((0, 1), (0.4, 1.2), (0, 0.25), (0, 0.25)))
-    axis = torch.arange(SIZE) / SIZE
-    inside = (
-        ((axis[None, None, None] - x).abs() < w)
-        & ((axis[None, None, :, None] - y).abs() < h)
-        & (uniform(0, 1, 1, 1, 1) < 0.25)
-    )
-    picture = torch.where(inside, uniform(0, 1, 3, 1, 1), picture)
-    picture = picture * uniform(0.82, 1.18, 1, 1, 1) * uniform(0.94, 1.06, 3, 1, 1)
-    picture = (picture - 0.5) * uniform(0.8, 1.15, 1, 1, 1) + 0.5 + uniform(-0.05, 0.05, 1, 1, 1)
-    small = F.interpolate(F.avg_pool2d(picture, 2), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
-    picture = torch.where(uniform(0, 1, 1, 1, 1) < 0.3, small, picture)
-    return (picture + 0.03 * uniform(0, 1, 1, 1, 1) * torch.randn(picture.shape, generator=generator)).clamp(0, 1)
-
-
 @torch.no_grad()
 def evaluate(model: AttributeEncoder, faces: Faces, small: Tensor) -> dict[str, float]:
-    """Accuracy on people who were not trained on, plain grey background."""
+    """Accuracy on people who were not trained on, plain grey background; natural heads by themselves too."""
     rgba = small.to(model.mean.device).float() / 255
     model.eval()
-    raw = model.raw(rgba[:, :3] + (1 - rgba[:, 3:]) * 0.6)
-    want = truth(faces).to(raw.device)
-    worn = want[:, YES_COLUMNS[:2]].sum(1) > 0.5
-    beard = [PERSONAL.index(n) for n in ("beard", "goatee", "moustache")]
-    values = raw * model.spread + model.mean
+    got = model.values(model.raw(rgba[:, :3] + (1 - rgba[:, 3:]) * 0.6)).cpu()
     model.train()
-    return {
-        "hair_style": float((raw[:, STYLE_COLUMNS].argmax(1) == want[:, STYLE_COLUMNS].argmax(1)).float().mean()),
-        "glasses": float(((raw[:, YES_COLUMNS[:2]].sigmoid().sum(1) > 0.5) == worn).float().mean()),
-        "beard": float(((values[:, beard].max(1).values > 0.3) == (want[:, beard].max(1).values > 0.3)).float().mean()),
-        "age_within_0.15": float(((values - want)[:, PERSONAL.index("age")].abs() < 0.15).float().mean()),
-        "skin_mean_error": float((values - want)[:, [PERSONAL.index(f"skin_{c}") for c in "rgb"]].abs().mean()),
+    want = truth(faces)
+
+    def most(values: Tensor, *of: str) -> Tensor:
+        return values[:, [PERSONAL.index(name) for name in of]].amax(1)
+
+    def column(values: Tensor, name: str) -> Tensor:
+        return values[:, PERSONAL.index(name)]
+
+    right = {
+        "hair_style": got[:, STYLE_COLUMNS].argmax(1) == want[:, STYLE_COLUMNS].argmax(1),
+        "glasses": (sum(column(got, name) for name in GLASSES) > 0.5) == (most(want, *GLASSES) > 0.5),
+        "beard": (most(got, *SOMETIMES[:3]) > 0.3) == (most(want, *SOMETIMES[:3]) > 0.3),
+        "hat": (most(got, *GEAR[:2]) > 0.5) == (most(want, *GEAR[:2]) > 0.5),
+        "headphones": (column(got, "headphones") > 0.5) == (column(want, "headphones") > 0.5),
+        "age_within_0.15": (column(got, "age") - column(want, "age")).abs() < 0.15,
+        "femininity": (column(got, "femininity") > 0.5) == (column(want, "femininity") > 0.5),
     }
+    natural = torch.from_numpy(faces.parameters[:, names().index("domain_natural")] > 0.5)
+    result = {name: float(each.float().mean()) for name, each in right.items()}
+    result |= {f"natural_{name}": float(each[natural].float().mean()) for name, each in right.items()}
+    skin = [PERSONAL.index(f"skin_{c}") for c in "rgb"]
+    return result | {"skin_mean_error": float((got - want)[:, skin].abs().mean())}
 
 
 def load_encoder(file: Path) -> AttributeEncoder:
-    """The encoder of a training checkpoint."""
+    """The encoder of a training checkpoint: the moving average of its weights."""
     model = AttributeEncoder()
-    model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["model"])
+    model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["average"])
     return model.eval()
+
+
+class Training:
+    """A model, its moving average and its optimiser, with the seconds spent; kept in a file and continued from it."""
+
+    def __init__(self, model: AttributeEncoder, file: Path, device: str) -> None:
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.model)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=1e-3)
+        self.file, self.spent, self.steps = file, 0.0, 0
+        if file.exists():
+            saved = torch.load(file, map_location=device, weights_only=True)
+            self.model.load_state_dict(saved["model"])
+            self.average.load_state_dict(saved["average"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.spent, self.steps = saved["spent"], saved["steps"]
+
+    def step(self, pictures: Tensor, wanted: Tensor, through: float) -> float:
+        """One step at ``through`` (0 to 1) of the training; gives the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = RATE * min(1.0, through / WARM_UP + 0.02) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
+        loss = loss_of(self.model, pictures, wanted)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps += 1
+        share = max(1 - AVERAGE, 1 / (self.steps + 1))
+        with torch.no_grad():
+            for old, new in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+                old.copy_(torch.lerp(old, new, share)) if old.is_floating_point() else old.copy_(new)
+        return loss.item()
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        state = {part: getattr(self, part).state_dict() for part in ("model", "average", "optimiser")}
+        torch.save({**state, "spent": self.spent, "steps": self.steps}, self.file.with_suffix(".new"))
+        self.file.with_suffix(".new").replace(self.file)
 
 
 def main() -> None:
@@ -184,51 +155,46 @@ def main() -> None:
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--data", type=Path, default=Path("runs/faces"))
     a.add_argument("--out", type=Path, default=Path("runs/encoder"))
-    a.add_argument("--minutes", type=float, default=12)
+    a.add_argument("--minutes", type=float, default=20)
     a.add_argument("--batch", type=int, default=64)
+    a.add_argument("--start", type=Path, help="an exported encoder to begin with")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
+    train(o.data, o.out / "checkpoint.pt", o.minutes, o.batch, o.start, o.device)
+
+
+def train(data: Path, file: Path, minutes: float, batch: int, start: Path | None, device: str) -> None:
+    """Train until ``minutes`` are spent, all runs together, saving every two minutes."""
     generator = torch.Generator().manual_seed(0)
-    faces, held_out = Faces(o.data, "train"), Faces(o.data, "held_out")
-    scenery = backgrounds(600, generator)
-    small, unseen = reduced(faces), reduced(held_out)
-    model = AttributeEncoder()
-    attributes = truth(faces)
+    faces, held_out = Faces(data, "train"), Faces(data, "held_out")
+    scenery, small, unseen = backgrounds(600, generator), reduced(faces), reduced(held_out)
+    attributes, model = truth(faces), AttributeEncoder()
     model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
-    model = model.to(o.device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-3)
-    spent, file = 0.0, o.out / "checkpoint.pt"
-    if file.exists():
-        saved = torch.load(file, map_location=o.device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        spent = saved["spent"]
-        generator.manual_seed(round(spent * 1000))  # go on with other pictures than at the start
-    last, saved_at, step = time.monotonic(), spent, 0
-    while (through := spent / (60 * o.minutes)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 1.5e-3 * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
-        rows = torch.randint(0, len(faces), (o.batch,), generator=generator)
-        pictures = augment(small[rows].float() / 255, scenery, generator).to(o.device)
-        loss = loss_of(model, pictures, attributes[rows].to(o.device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        step, now = step + 1, time.monotonic()
-        spent, last = spent + min(now - last, 10.0), now
-        if spent - saved_at > 120 or spent >= 60 * o.minutes:
-            torch.save(
-                {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent},
-                file.with_suffix(".new"),
-            )
-            file.with_suffix(".new").replace(file)
-            figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(model, held_out, unseen).items())
-            print(f"{spent / 60:.1f} min, {step} steps, loss {loss.item():.3f}, held-out {figures}", flush=True)
-            saved_at = spent
+    often = 1 + (NATURAL - 1) * torch.from_numpy(faces.parameters[:, names().index("domain_natural")])
+
+    def pictures(count: int) -> tuple[Tensor, Tensor]:
+        rows = torch.multinomial(often, count, replacement=True, generator=generator)
+        return augment(small[rows].float() / 255, attributes[rows], scenery, generator)
+
+    if start is not None and not file.exists():
+        begin_with(model, start, *pictures(1024))
+    training = Training(model, file, device)
+    generator.manual_seed(round(training.spent * 1000) + 1)  # go on with other pictures than at the start
+    last, saved_at = time.monotonic(), training.spent
+    while (through := training.spent / (60 * minutes)) < 1:
+        seen, wanted = pictures(batch)
+        loss = training.step(seen.to(device), wanted.to(device), through)
+        now = time.monotonic()
+        training.spent, last = training.spent + min(now - last, 10.0), now
+        if training.spent - saved_at > 120 or training.spent >= 60 * minutes:
+            training.save()
+            figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(training.average, held_out, unseen).items())
+            done = f"{training.spent / 60:.1f} min, {training.steps} steps"
+            print(f"{done}, loss {loss:.3f}, held-out {figures}", flush=True)
+            saved_at = training.spent
 
 
 if __name__ == "__main__":

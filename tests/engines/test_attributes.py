@@ -53,10 +53,10 @@ def test_glasses_are_worn_or_not(seen: tuple[float, float], worn: tuple[float, f
 @pytest.mark.parametrize(
     ("seen", "worn"),
     [
-        ((0.9, 0.85, 0.1), (1, 0, 0)),
+        ((0.95, 0.92, 0.1), (1, 0, 0)),
         ((0.1, 0.2, 0.95), (0, 0, 1)),
         ((0.5, 0.6, 0.7), (0, 0, 0)),
-        ((0, 0.9, 0), (0, 1, 0)),
+        ((0, 0.98, 0), (0, 1, 0)),
     ],
 )
 def test_at_most_one_thing_is_worn_on_the_head_and_never_half(seen: tuple[float, ...], worn: tuple[float, ...]) -> None:
@@ -67,6 +67,11 @@ def test_at_most_one_thing_is_worn_on_the_head_and_never_half(seen: tuple[float,
 def test_a_little_beard_is_none_and_some_is_enough_to_be_seen() -> None:
     chosen = decided(person(beard=0.2, moustache=0.35, goatee=0.9))
     assert (chosen["beard"], chosen["moustache"], chosen["goatee"]) == (0.0, 0.5, 0.9)
+
+
+def test_a_trace_of_freckles_or_earrings_is_none() -> None:
+    chosen = decided(person(freckles=0.2, earrings=0.6))
+    assert (chosen["freckles"], chosen["earrings"]) == (0.0, 0.6)
 
 
 def test_the_rest_stays_and_deciding_twice_changes_nothing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.attributes import ATTRIBUTES, HAIR_STYLES, PERSONAL
+from engines.attributes import ATTRIBUTES, GEAR, HAIR_STYLES, PERSONAL
 from realtime.identity import (
     AVATARS,
     MOST_LOOKS,
@@ -49,6 +49,20 @@ def test_every_attribute_is_estimated() -> None:
     assert tuple(attributes) == ATTRIBUTES
     assert all(np.isfinite(value) for value in attributes.values())
     assert sum(attributes[name] for name in HAIR_STYLES) == 1
+
+
+def test_above_the_forehead_of_somebody_with_a_hat_is_the_hat() -> None:
+    hair, hat = {"hair_r": 0.4, "hair_g": 0.2, "hair_b": 0.1}, {"gear_r": 0.0, "gear_g": 0.9, "gear_b": 0.0}
+    bare = estimate(look(**hair, **hat, beside=0.9))
+    worn = estimate(look(**hair, **hat, beside=0.9, hat_cap=0.99))
+    assert (bare["hat_cap"], worn["hat_cap"]) == (0.0, 1.0)
+    assert (worn["hair_r"], worn["hair_g"]) == (0.4, 0.2) and worn["gear_g"] == pytest.approx(bare["hair_g"])
+    assert bare["hair_long"] + bare["hair_bob"] + bare["hair_wavy"] == 1.0 and worn["hair_short"] == 1.0
+
+
+def test_a_hat_or_headphones_are_guessed_only_when_sure() -> None:
+    for name in GEAR:
+        assert estimate(look(**{name: 0.75}))[name] == 0.0 and estimate(look(**{name: 0.97}))[name] == 1.0
 
 
 def test_nobody_seen_is_no_person() -> None:

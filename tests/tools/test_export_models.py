@@ -33,7 +33,7 @@ def checkpoints(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
         parameter.data = parameter.data.half().float()
     average = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"average": {**average, "n_averaged": torch.tensor(1)}}, folder / "generator.pt")
-    torch.save({"model": encoder.state_dict()}, folder / "encoder.pt")
+    torch.save({"average": encoder.state_dict()}, folder / "encoder.pt")
     return folder
 
 
