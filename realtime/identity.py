@@ -124,7 +124,7 @@ class IdentityEstimator:
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
     def _colours(self, hat: bool) -> Attributes:
-        """The measured colours; under a hat the one above the forehead is the hat's, and the hair's is the network's."""
+        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's."""
         result = {}
         for name, part in zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True):
             lab = self.colour(name)

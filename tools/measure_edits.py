@@ -66,7 +66,9 @@ WANTED: dict[str, dict[str, float]] = {
 # What goes along with an edit by its own definition and is not counted among the others.
 HAIR_COLOUR = ("hair_r", "hair_g", "hair_b")  # what is seen of it goes with grey
 ALONG: dict[str, tuple[str, ...]] = {
-    "age": HAIR_COLOUR, "child": HAIR_COLOUR, "hair_long": HAIR_STYLES,
+    "age": HAIR_COLOUR,
+    "child": HAIR_COLOUR,
+    "hair_long": HAIR_STYLES,
     "presentation": ("beard", "goatee", "moustache"),
 }
 READOUT_PEOPLE, RIDGE = 3000, 1e-2

@@ -86,7 +86,7 @@ def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def draw(picture: np.ndarray, index: int) -> None:
     size = (picture.shape[1], picture.shape[0])
     for bit, rows, left, right in squares(size):
-        picture[rows, left], picture[rows, right] = ((255, 0) if index >> bit & 1 else (0, 255))
+        picture[rows, left], picture[rows, right] = (255, 0) if index >> bit & 1 else (0, 255)
     for which, rows, columns in patches(size):
         picture[rows, columns] = PATCHES_BGR[which]
 
