@@ -67,6 +67,6 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result["light_x"] = min(max(attributes["light_x"], -LIGHT_ASIDE), LIGHT_ASIDE)
     for name in ("beard", "goatee", "moustache", "stubble"):
         result[name] = max(attributes[name], 0.5) if attributes[name] > 0.3 else 0.0
-    for name in ("freckles", "earrings"):
-        result[name] = attributes[name] if attributes[name] > 0.3 else 0.0
+    for name in ("freckles", "earrings"):  # real faces without any reach 0.3
+        result[name] = attributes[name] if attributes[name] > 0.4 else 0.0
     return result

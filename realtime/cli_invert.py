@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from realtime.invert import Problem, Result
 
 REPORT_EVERY = 20  # steps
+TO_LOOK_AT, TO_WEAR = 0.5, 1.0  # editability where none is given
 
 
 def invert(
     photo: Annotated[Path, typer.Argument(help="A photo of one face.")],
     model: Annotated[str, typer.Option(help="The bundled model, or an imported one: see [b]models list[/].")] = "toon",
     editability: Annotated[
-        float, typer.Option(min=0, max=1, help="0: as like as it gets; 1: as editable as it gets.")
-    ] = 0.5,
+        float | None,
+        typer.Option(min=0, max=1, help="0: as like as it gets; 1: as editable as it gets. \\[0.5; 1 with --save]"),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, max=5000, help="How many steps to refine the encoder's code.")] = 120,
     tune: Annotated[
         int, typer.Option(min=0, max=2000, metavar="STEPS", help="Then fine-tune the generator around it.")
@@ -51,8 +53,9 @@ def invert(
         if save is not None:
             _savable(save, model, replace)
         problem = _problem(photo, model, checkpoint)
-        result = inverting.solve(problem, editability, steps, tune, _told)
-        Console().print(_table(result, editability))
+        weight = _editability(editability, save)
+        result = inverting.solve(problem, weight, steps, tune, _told)
+        Console().print(_table(result, weight))
         if save is not None:
             _save(save, problem, result, replace)
         if out is not None:
@@ -60,6 +63,13 @@ def invert(
             _say(f"wrote {out}")
         if picture is not None:
             _write_picture(picture, problem, result)
+
+
+def _editability(given: float | None, save: str | None) -> float:
+    """What is worn must stay a drawn head in every pose: all of it, unless another was asked for."""
+    if given is not None:
+        return given
+    return TO_LOOK_AT if save is None else TO_WEAR
 
 
 def _need_torch() -> None:

@@ -188,8 +188,9 @@ def styled(attributes: Attributes, beside_jaw: float) -> Attributes:
     for name in HAIR_STYLES:
         his, hers = _WORN.get(name, (_EVEN, _EVEN))
         worn = (his * (1 - feminine) + hers * feminine) / ((his + hers) / 2)
-        # The network is surer of itself than it is right on real faces: its odds are halved in logarithm.
-        scores[name] = math.sqrt(max(attributes[name], 1e-4)) * worn * (long if name in _LONG else 1.0)
+        # The network is surer of itself than it is right on real faces: its odds are halved in logarithm, and who wears
+        # what counts twice, because it takes hair that is tied up for very short hair.
+        scores[name] = math.sqrt(max(attributes[name], 1e-4)) * worn**2 * (long if name in _LONG else 1.0)
     total = sum(scores.values())
     return {name: score / total for name, score in scores.items()}
 

@@ -150,7 +150,7 @@ def main() -> None:
     """Command line."""
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--generator", type=Path, default=Path("runs/generator/checkpoint.pt"))
-    a.add_argument("--encoder", type=Path, default=Path("runs/encoder/checkpoint.pt"))
+    a.add_argument("--encoder", type=Path, default=Path("runs/encoder/checkpoint.pt"), help="where none is, it stays")
     a.add_argument("--out", type=Path, default=WEIGHTS)
     a.add_argument("--only-networks", action="store_true", help="leave the manifest; directions are still to be found")
     o = a.parse_args()
@@ -162,8 +162,11 @@ def main() -> None:
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
     for file, network in (("synthesis", generator), ("synthesis_int8", rounded(generator, o.out))):
         to_onnx(Synthesis(network), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / f"{file}.onnx")
-    crop = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
-    to_onnx(load_encoder(o.encoder), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
+    if o.encoder.is_file():
+        crop = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
+        to_onnx(load_encoder(o.encoder), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
+    else:
+        print(f"no checkpoint at {o.encoder}: {o.out / 'encoder.onnx'} stays as it is")
     if o.only_networks:
         return
     rows = [manifest_row(o.out / name, made) for name, made in MADE.items()]

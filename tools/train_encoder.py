@@ -43,8 +43,9 @@ SHOWN_BY = {
 }
 # What likeness hangs on and is rare or hard to see counts more; what is measured on the picture itself counts less.
 EMPHASIS = {
-    **dict.fromkeys(("age", "femininity"), 3.0),
-    **{f"{part}_{c}": 0.3 for part in ("skin", "lip", "frame", "light", "cloth", "iris") for c in "rgbxyz"},
+    "age": 4.0,
+    "femininity": 8.0,
+    **{f"{part}_{c}": 0.3 for part in ("lip", "frame", "light", "cloth", "iris") for c in "rgbxyz"},
 }
 NATURAL = 2.0  # how often natural heads are shown, against the others
 RATE, WARM_UP, AVERAGE = 1.5e-3, 0.03, 0.996

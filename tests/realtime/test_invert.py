@@ -20,6 +20,7 @@ from engines.inversion_generators import CHECKPOINT, load_bundled
 from engines.motion import AT_REST
 from realtime.avatars import Avatar, AvatarStore
 from realtime.cli import app
+from realtime.cli_invert import _editability
 from realtime.dressing import dressed
 from realtime.encoding import Encoder
 from realtime.invert import Problem, avatar_of, components
@@ -121,6 +122,11 @@ def test_an_avatar_that_could_not_be_kept_is_refused_before_the_work(
     ):
         code, _, err = call("nowhere.jpg", *arguments)
         assert code == 2 and message in err
+
+
+def test_what_is_to_be_worn_stays_editable_unless_asked_otherwise() -> None:
+    wanted = [_editability(given, save) for given in (None, 0.2) for save in (None, "me")]
+    assert wanted == [0.5, 1.0, 0.2, 0.2]
 
 
 def test_without_torch_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -85,6 +86,24 @@ def test_the_exported_encoder_equals_the_trained_one(exported: Path, checkpoints
     crop = torch.randint(0, 256, (1, 256, 256, 3), dtype=torch.uint8)
     (got,) = OpenVinoEngine(exported / "encoder.onnx").infer(crop.numpy())
     np.testing.assert_allclose(got, load_encoder(checkpoints / "encoder.pt")(crop).numpy(), atol=1e-2)
+
+
+def test_an_encoder_without_a_checkpoint_stays_as_it_is(
+    exported: Path,
+    checkpoints: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from tools import export_models
+
+    folder = Path(shutil.copytree(exported, tmp_path / "weights"))
+    (folder / "encoder.onnx").write_bytes(b"as it was")
+    arguments = ["--generator", str(checkpoints / "generator.pt"), "--encoder", str(tmp_path / "none.pt")]
+    monkeypatch.setattr(sys, "argv", ["", *arguments, "--out", str(folder)])
+    export_models.main()
+    assert (folder / "encoder.onnx").read_bytes() == b"as it was"
+    assert "none.pt: " in capsys.readouterr().out and "bytes = 9" in (folder / "manifest.toml").read_text()
 
 
 def test_the_program_loads_what_was_exported(exported: Path) -> None:
