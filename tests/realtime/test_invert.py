@@ -44,19 +44,16 @@ def fitting_weights() -> None:
 
 
 @pytest.mark.usefixtures("fitting_weights")
-def test_a_photo_is_inverted_kept_and_told_about(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_is_inverted_and_told_about(media: Path, tmp_path: Path) -> None:
     code_file, picture = tmp_path / "me.safetensors", tmp_path / "me.png"
-    monkeypatch.setenv("AVATAR_LIVE_AVATARS", str(tmp_path))
     code, out, err = call(
         *(str(media / "stills" / "d19.jpg"), "--steps", "3", "--tune", "1", "--editability", "0.3"),
-        *("--out", str(code_file), "--picture", str(picture), "--save", "me"),
+        *("--out", str(code_file), "--picture", str(picture)),
     )
     assert code == 0, err
     for row in ("editability 0.3", "error, of 255", "distance to the centre of W", "effect of age", "after tuning"):
         assert row in out
     assert load_file(code_file)["wplus"].shape == (10, 256)
-    avatar = AvatarStore(tmp_path).load("me")
-    assert avatar.offset() is not None and "avatar-live --avatar me" in err
     assert cv2.imread(str(picture)).shape == (256, 768, 3)
 
 
@@ -74,6 +71,17 @@ def test_what_cannot_be_inverted_is_told(
     monkeypatch.setenv("AVATAR_LIVE_MODELS", str(tmp_path))
     got, _, err = call(str(tmp_path / "none.jpg"), *arguments)
     assert got == code and message in err and "Traceback" not in err
+
+
+@pytest.mark.usefixtures("fitting_weights")
+def test_a_photo_is_kept_as_an_avatar(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVATAR_LIVE_AVATARS", str(tmp_path))
+    code, out, err = call(str(media / "stills" / "d19.jpg"), "--steps", "1", "--save", "me")
+    if "not those of the installed model" in err:
+        pytest.skip(f"{CHECKPOINT.name} is not what the installed model was exported from")
+    assert code == 0 and "editability 1" in out and "avatar-live --avatar me" in err
+    avatar = AvatarStore(tmp_path).load("me")
+    assert avatar.offset() is not None and "hair" in avatar.traits
 
 
 def problem(start: torch.Tensor) -> Problem:
