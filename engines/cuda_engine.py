@@ -92,7 +92,7 @@ class CudaGenerator:
         if noise not in ("const", "zero"):
             raise ValueError(f"noise is {noise!r}; wanted const or zero")
         self.config, self.batch, self.noise = config, batch, noise
-        self._programs, self._choices, self._measure = programs, choices, measure
+        self.programs, self._choices, self._measure = programs, choices, measure
         self._fir = generator.synthesis.filter.float().contiguous()
         self._taps = (self._fir * 4).flip([0, 1]).contiguous()
         const = generator.synthesis.const.half().expand(batch, -1, -1, -1)
@@ -143,7 +143,7 @@ class CudaGenerator:
     def _runner(self, conv: StyledConv, packed: PackedWeight, y: Tensor) -> Runner:
         """The layer's runner: the measured one, or the one that is likely the fastest."""
         outputs, inputs, size = *conv.weight.shape[:2], conv.noise.shape[-1] // conv.up
-        processors = self._programs("styled_conv2d").processors
+        processors = self.programs("styled_conv2d").processors
         shape = (size, size, inputs, outputs, self.batch, conv.up, processors)
         if self._choices is None or self._measure is None:
             return self._make(conv, packed, likely_plan(*shape).label())
@@ -163,12 +163,12 @@ class CudaGenerator:
     def _make(self, conv: StyledConv, packed: PackedWeight, candidate: str) -> Runner:
         f = self._fir if conv.up == 2 else None
         if candidate == CUDNN:
-            return CudnnLayer(self._programs, packed, conv.up, f)
+            return CudnnLayer(self.programs, packed, conv.up, f)
         plan = Plan.parse(candidate)
         if plan.folded:
             packed = pack_weight(conv.weight, conv.up, None, self._fir)
         size = conv.noise.shape[-1] // conv.up
-        return StyledLayer(self._programs, packed, plan, (self.batch, size, size), conv.up, f, like=self._start)
+        return StyledLayer(self.programs, packed, plan, (self.batch, size, size), conv.up, f, like=self._start)
 
     def run(self, wplus: Tensor | None = None) -> Tensor:
         """Draw W+ float32 [N, rows, w_dim]; None draws what ``self.wplus`` holds, as a graph does.
@@ -179,13 +179,13 @@ class CudaGenerator:
             if wplus.shape != self.wplus.shape:
                 raise ValueError(f"W+ has shape {list(wplus.shape)}; wanted {list(self.wplus.shape)}")
             self.wplus.copy_(wplus)
-        prepare_styles_into(self._programs, self._room, self.wplus, self._table)
+        prepare_styles_into(self.programs, self._room, self.wplus, self._table)
         x, picture = self._start, None
         for step, (style, scale) in zip(self._steps, self._room.layers, strict=True):
             if isinstance(step, Colour):
                 taps = None if picture is None else self._taps
                 to_rgb_into(
-                    self._programs, step.picture, x, step.weight, style, scale, step.bias, picture, taps, step.clamp
+                    self.programs, step.picture, x, step.weight, style, scale, step.bias, picture, taps, step.clamp
                 )
                 picture = step.picture
             else:

@@ -115,26 +115,40 @@ def load_imported(
 
     Raises CheckpointError for a missing or damaged model, EngineError when it cannot be run.
     """
+    name, generator, encoder = mixed_networks(folder, look)
+    refines = encoder is not None and encoder.tensors["stem.weight"].shape[1] == 6
+    outputs = ["pixels", "seen"] if refines else ["pixels"]
+    centre = mean_rows(generator)
+    return ImportedModel(
+        name=name,
+        centre=centre,
+        resolution=resolution_of(generator),
+        refines=refines,
+        synthesis=_synthesis(generator, outputs, precision, device),
+        encoder=None if encoder is None else _encoder_engine(encoder, centre, precision),
+    )
+
+
+def mixed_networks(folder: Path, look: Look | None) -> tuple[str, Network, Network | None]:
+    """Name, generator and encoder of an imported model, its files checked, with the looks of another."""
     name, generator, encoder = _networks(folder)
     if look is not None and look.amount > 0:
         other, looks, _ = _networks(look.folder)
         generator = blend_generators(generator, looks, look.from_px, look.amount)
         name = f"{name} with the looks of {other} from {look.from_px} px, amount {look.amount:g}"
-    refines = encoder is not None and encoder.tensors["stem.weight"].shape[1] == 6
-    outputs = ["pixels", "seen"] if refines else ["pixels"]
-    resolution = max(int(key.split(".")[2]) for key in generator.tensors if key.startswith("synthesis.blocks."))
-    rows = 2 * int(np.log2(resolution)) - 2
-    centre = np.ascontiguousarray(
-        np.broadcast_to(generator.tensors["centre"], [rows, generator.tensors["centre"].shape[1]])
-    )
-    return ImportedModel(
-        name=name,
-        centre=centre,
-        resolution=resolution,
-        refines=refines,
-        synthesis=_synthesis(generator, outputs, precision, device),
-        encoder=None if encoder is None else _encoder_engine(encoder, centre, precision),
-    )
+    return name, generator, encoder
+
+
+def resolution_of(generator: Network) -> int:
+    """Edge of a generator's pictures in pixels."""
+    return max(int(key.split(".")[2]) for key in generator.tensors if key.startswith("synthesis.blocks."))
+
+
+def mean_rows(generator: Network) -> Floats:
+    """The mean latent, float32 [rows, w_dim]."""
+    centre = generator.tensors["centre"]
+    rows = 2 * int(np.log2(resolution_of(generator))) - 2
+    return np.ascontiguousarray(np.broadcast_to(centre, [rows, centre.shape[1]]))
 
 
 def _networks(folder: Path) -> tuple[str, Network, Network | None]:
@@ -151,7 +165,7 @@ def _synthesis(generator: Network, outputs: list[str], precision: str, device: s
     clamp = generator.settings["clamp"]
     if device == "cpu":
         return OpenVinoEngine(generator_graph(generator.tensors, clamp, outputs), precision=precision)
-    resolution = max(int(key.split(".")[2]) for key in generator.tensors if key.startswith("synthesis.blocks."))
+    resolution = resolution_of(generator)
     weights = sum(values.nbytes for values in generator.tensors.values())
     choose_device(device, 2 * weights + 1024 * resolution**2 + RUNTIME_BYTES, gpu_facts())  # raises where it cannot
     from engines.cuda_synthesis import CudaSynthesis

@@ -17,6 +17,8 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,25 @@ Floats = npt.NDArray[np.float32]
 Edit = Callable[[Floats, float], Floats]  # W+ [rows, w_dim] and a strength -> the edited W+
 UNITS = {"direction": 3.0, "ganspace": 10.0, "sefa": 3.0}
 NAME = r"(?P<name>[^.]+(?:\.[^.\d][^.]*)*)(?:\.(?P<number>\d+))?(?:\.(?P<first>\d+)-(?P<last>\d+))?"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowEdit:
+    """An edit that can be called as :data:`Edit`, and what a GPU does the same with: w + (strength unit - c(w)) step.
+
+    step: float32 [rows, w_dim]. unit: what a strength of 1 stands for. probe, mean: float32 [w_dim] where the strength
+    is a place to go to, c(w) = (w[0] - mean) probe; else None, c(w) = 0.
+    """
+
+    run: Edit
+    step: Floats
+    unit: float
+    probe: Floats | None = None
+    mean: Floats | None = None
+
+    def __call__(self, wplus: Floats, strength: float) -> Floats:
+        """The edited W+."""
+        return self.run(wplus, strength)
 
 
 def install_directions(path: Path, folder: Path, name: str, unit: float | None = None) -> tuple[Path, str]:
@@ -85,7 +106,7 @@ def list_directions(folder: Path) -> dict[str, str]:
     return {path.stem: str(read_installed(path)[1]["kind"]) for path in sorted(folder.glob("[!.]*.safetensors"))}
 
 
-def find_edit(folder: Path, text: str, centre: Floats) -> Edit:
+def find_edit(folder: Path, text: str, centre: Floats) -> RowEdit:
     """The edit that a name stands for.
 
     centre: float32 [rows, w_dim], a W+ of the model, which the direction must fit.
@@ -104,24 +125,38 @@ def find_edit(folder: Path, text: str, centre: Floats) -> Edit:
     rows = (0, len(centre)) if found["first"] is None else (int(found["first"]), int(found["last"]))
     if not 0 <= rows[0] < rows[1] <= len(centre):
         raise ModelError(f"edit {text!r} names rows {rows[0]}-{rows[1]}; wanted 0-{len(centre)} or a part of it")
-    edit = _edit(text, content, found["number"], rows, float(str(row["unit"])))
     try:
+        edit = _edit(text, content, found["number"], rows, float(str(row["unit"])), centre)
         edit(centre, 1.0)
     except ValueError as error:
         raise ModelError(f"edit {text!r}: {error}") from None
     return edit
 
 
-def _edit(text: str, content: DirectionFile, number: str | None, rows: tuple[int, int], unit: float) -> Edit:
+def _edit(
+    text: str, content: DirectionFile, number: str | None, rows: tuple[int, int], unit: float, centre: Floats
+) -> RowEdit:
     if isinstance(content, LatentDirection):
         if number is not None:
             raise ModelError(f"edit {text!r} names a number, but the file holds one direction; leave the number out")
         direction = content
-        return lambda wplus, strength: direction.apply(wplus, strength * unit, range(*rows))
+        step = direction.apply(np.zeros_like(centre), 1.0, range(*rows))
+        return RowEdit(lambda wplus, strength: direction.apply(wplus, strength * unit, range(*rows)), step, unit)
     count = len(content) if isinstance(content, list) else len(content.components)
     if number is None or int(number) >= count:
         raise ModelError(f"edit {text!r} names none of {count} directions; wanted .0 to .{count - 1} after the name")
     if isinstance(content, list):
-        return _edit(text, content[int(number)], None, rows, unit)
+        return _edit(text, content[int(number)], None, rows, unit, centre)
     basis, component = content, int(number)
-    return lambda wplus, strength: basis.apply(wplus, component, strength * unit, *rows)
+    run = partial(_to_coordinate, basis, component, rows, unit)
+    axis, std = basis.components[component], basis.std[component]
+    step = np.zeros_like(centre)
+    if len(axis) == centre.shape[1]:
+        step[slice(*rows)] = axis * std
+    return RowEdit(run, step, unit, np.asarray(axis / std, np.float32), basis.mean)
+
+
+def _to_coordinate(
+    basis: PrincipalComponents, component: int, rows: tuple[int, int], unit: float, wplus: Floats, strength: float
+) -> Floats:
+    return basis.apply(wplus, component, strength * unit, *rows)

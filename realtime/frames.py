@@ -12,6 +12,7 @@ with the centre of the first pixel at (0, 0).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,3 +107,20 @@ class Picture:
     frame_id: int
     captured_ns: int
     pixels: Pixels
+
+
+class LatePicture(Picture):
+    """A picture that is still being made elsewhere: asking for its pixels waits for them, and may raise."""
+
+    __slots__ = ("_take",)
+
+    def __init__(self, frame_id: int, captured_ns: int, take: Callable[[], Pixels]) -> None:
+        object.__setattr__(self, "frame_id", frame_id)
+        object.__setattr__(self, "captured_ns", captured_ns)
+        object.__setattr__(self, "_take", take)
+
+    @property
+    def pixels(self) -> Pixels:
+        """See :class:`Picture`."""
+        take: Callable[[], Pixels] = object.__getattribute__(self, "_take")
+        return take()

@@ -15,7 +15,6 @@ camera's frame through the avatar).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -56,7 +55,7 @@ class Holding:
             return picture
         here = passed * passed * (3 - 2 * passed)
         blended = cv2.addWeighted(picture.pixels, here, held, 1 - here, 0)
-        return replace(picture, pixels=np.asarray(blended, np.uint8))
+        return Picture(picture.frame_id, picture.captured_ns, np.asarray(blended, np.uint8))
 
     def pixels(self, frame: Frame | None, now_ns: int | None, backdrop: Pixels | None, size: tuple[int, int]) -> Pixels:
         """The holding picture, uint8 BGR [height, width, 3] for ``size`` = (width, height).

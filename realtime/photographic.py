@@ -17,13 +17,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from engines.devices import choose_device, gpu_facts
 from engines.encoders_config import INPUT_PX
 from engines.errors import ModelError
 from engines.imported import ImportedModel, Look, load_imported
 from engines.installed_directions import find_edit
 from engines.models_folder import models_folder
 from realtime.errors import UsageError
-from realtime.frames import Crop, Face, Floats, Latent, Portrait
+from realtime.frames import Crop, Face, Floats, Latent, Portrait, Transform
 from realtime.settings import GeneratingSettings, SmoothingSettings
 from realtime.strengths import Strength, at
 
@@ -45,22 +46,43 @@ def load(settings: GeneratingSettings, amount: float) -> ImportedModel:
     Raises ModelError for an unknown model, one that is damaged or has no encoder; EngineError where the device that is
     asked for cannot be used.
     """
-    folder = models_folder()
-    path = folder.model(settings.model)
-    look = Look(folder.model(settings.blend), settings.blend_from, amount) if settings.blend else None
-    device = "cuda" if settings.device == "cuda" else "cpu"  # auto: not before the GPU path has run on a GPU
-    if device == "cuda" and settings.precision != "auto":
+    device = "cuda" if settings.device == "cuda" else "cpu"
+    check_precision(settings)
+    path, look = chosen(settings, amount)
+    model = load_imported(path, look=look, precision=settings.precision, device=device)
+    if model.encoder is None:
+        raise without_encoder(settings.model)
+    return model
+
+
+def check_precision(settings: GeneratingSettings) -> None:
+    """Raise UsageError for a precision that imported models do not have."""
+    if settings.device == "cuda" and settings.precision != "auto":
         raise UsageError(f"--precision {settings.precision} is for a CPU; wanted --precision auto with --device cuda")
     if settings.precision == "int8":
         raise UsageError(f"{settings.model!r} has no 8-bit weights; wanted --precision auto, f32 or bf16")
-    model = load_imported(path, look=look, precision=settings.precision, device=device)
-    if model.encoder is None:
-        encoders = [row["name"] for row in folder.models() if any(f["role"] == "encoder" for f in row["files"])]
-        raise ModelError(
-            f"the model {settings.model!r} has no encoder, so it cannot see you; wear its looks on one of its family "
-            f"that has one: --model {encoders[0] if encoders else 'ENCODER_MODEL'} --blend {settings.model}"
-        )
-    return model
+
+
+def check_gpu() -> None:
+    """Raise EngineError with the reason where there is no usable GPU, before anything heavy is loaded."""
+    choose_device("cuda", 0, gpu_facts())
+
+
+def chosen(settings: GeneratingSettings, amount: float) -> tuple[Path, Look | None]:
+    """Folder and looks of the imported model that the settings name. Raises ModelError for unknown ones."""
+    folder = models_folder()
+    look = Look(folder.model(settings.blend), settings.blend_from, amount) if settings.blend else None
+    return folder.model(settings.model), look
+
+
+def without_encoder(name: str) -> ModelError:
+    """What is said of a model that has none."""
+    found = models_folder().models()
+    encoders = [row["name"] for row in found if any(file["role"] == "encoder" for file in row["files"])]
+    return ModelError(
+        f"the model {name!r} has no encoder, so it cannot see you; wear its looks on one of its family "
+        f"that has one: --model {encoders[0] if encoders else 'ENCODER_MODEL'} --blend {name}"
+    )
 
 
 def smoothing(settings: SmoothingSettings) -> SmoothingSettings:
@@ -99,16 +121,17 @@ class PhotographicEncoder:
 class PhotographicEditor:
     """Applies published directions to W+.
 
-    folder: of installed directions. Raises ModelError for names that mean nothing and directions of other generators.
+    folder: of installed directions. centre: float32 [rows, w_dim], of the model that wears them.
+    Raises ModelError for names that mean nothing and directions of other generators.
     """
 
-    def __init__(self, model: ImportedModel, edits: Mapping[str, Strength], folder: Path) -> None:
-        self._edits = [(find_edit(folder, name, model.centre), strength) for name, strength in edits.items()]
+    def __init__(self, edits: Mapping[str, Strength], folder: Path, centre: Floats) -> None:
+        self.edits = [(find_edit(folder, name, centre), strength) for name, strength in edits.items()]
 
     def edit(self, latent: Latent) -> Latent:
         """The edited code."""
         wplus = latent.wplus
-        for edit, strength in self._edits:
+        for edit, strength in self.edits:
             if now := at(strength, latent.captured_ns):
                 wplus = edit(wplus, now)
         return replace(latent, wplus=wplus)
@@ -123,13 +146,25 @@ class PhotographicGenerator:
     def generate(self, latent: Latent) -> Portrait:
         """The portrait, averaged down while it has twice as many pixels as its place in the frame."""
         pixels = self._model.draw(latent.wplus)
-        size = pixels.shape[0]
-        step = math.hypot(latent.transform[0, 0], latent.transform[1, 0]) * INPUT_PX / size  # frame px per portrait px
-        while step <= 0.5 and size > INPUT_PX // 4:
-            size, step = size // 2, step * 2
+        size = pixels.shape[0] >> halvings(latent.transform, pixels.shape[0])
         if size != pixels.shape[0]:
             pixels = np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
-        scale = INPUT_PX / size
-        transform = latent.transform @ np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5], [0, 0, 1]])
+        transform = portrait_transform(latent.transform, size)
         opaque = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2BGRA), np.uint8)
         return Portrait(latent.frame_id, latent.captured_ns, opaque, transform)
+
+
+def halvings(transform: Transform, size: int) -> int:
+    """How often a portrait of ``size`` pixels is halved for its place: while it has twice as many pixels as that."""
+    step = math.hypot(transform[0, 0], transform[1, 0]) * INPUT_PX / size  # frame px per portrait px
+    count = 0
+    while step <= 0.5 and size > INPUT_PX // 4:
+        size, step, count = size // 2, step * 2, count + 1
+    return count
+
+
+def portrait_transform(transform: Transform, size: int) -> Transform:
+    """Pixels of a portrait of ``size`` to frame pixels, of the way from crop pixels to frame pixels."""
+    scale = INPUT_PX / size
+    inner = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5], [0, 0, 1]])
+    return np.asarray(transform @ inner)

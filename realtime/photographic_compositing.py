@@ -25,6 +25,7 @@ from realtime.holding import Holding, fitted
 from realtime.settings import CompositingSettings
 
 Size = tuple[int, int]
+Box = tuple[int, int, int, int]
 Values = npt.NDArray[np.float64]
 SOFT = 0.07  # width of the mask's fading edge, in face heights
 CELLS = 48  # the face's box is looked at in so many cells each way for colours and boundary
@@ -69,13 +70,12 @@ class PhotographicCompositor:
         """The face in its picture; without a face or a portrait the holding picture."""
         if face is None or portrait is None:
             return self.holding(frame)
-        canvas, to_canvas = self._canvas(frame)
-        landmarks = face.landmarks[:, :2].astype(np.float64) @ to_canvas[:, :2].T + to_canvas[:, 2]
-        placed = chained(to_canvas, portrait.transform)
-        if not _reaches(placed, portrait.pixels.shape[0], landmarks):
-            whole = np.column_stack([landmarks, face.landmarks[:, 2] * to_canvas[0, 0]]).astype(np.float32)
-            cover_head(canvas, whole)
-        patch = cut_patch(portrait.pixels, placed, landmarks, canvas)
+        canvas, way = self._canvas(frame)
+        landmarks = in_canvas(face, way)
+        placed = chained(way, portrait.transform)
+        if not reaches(placed, portrait.pixels.shape[0], landmarks[:, :2]):
+            cover_head(canvas, landmarks.astype(np.float32))
+        patch = cut_patch(portrait.pixels, placed, landmarks[:, :2], canvas)
         if patch is not None:
             self._paste(canvas, patch, face.fresh, frame.captured_ns)
         self._last_id, self._last_ns = frame.frame_id, frame.captured_ns
@@ -106,21 +106,20 @@ class PhotographicCompositor:
         blend(part, np.asarray(over, np.uint8), patch.mask)
 
     def _averaged(self, colours: Values, fresh: bool, now_ns: int) -> Values:
-        passed_s = (now_ns - self._last_ns) * 1e-9
-        if self._colours is None or fresh or passed_s < 0:
+        if self._colours is None:
             self._colours = colours
-        self._colours = self._colours + (colours - self._colours) * (1 - math.exp(-passed_s / SETTLE_S))
+        self._colours = self._colours + (colours - self._colours) * self._weight(fresh, now_ns)
         return self._colours
+
+    def _weight(self, fresh: bool, now_ns: int) -> float:
+        """How much this picture's colours count among those of before."""
+        passed_s = (now_ns - self._last_ns) * 1e-9
+        return 1.0 if fresh or passed_s < 0 else 1 - math.exp(-passed_s / SETTLE_S)
 
     def _canvas(self, frame: Frame) -> tuple[Pixels, Transform]:
         """A picture of the frame to draw on, and the way from frame pixels to it."""
-        height, width = frame.pixels.shape[:2]
-        scale = min(self._size[0] / width, self._size[1] / height)
-        margin = [(self._size[0] - round(width * scale)) // 2, (self._size[1] - round(height * scale)) // 2]
-        shift = [scale * 0.5 - 0.5 + margin[0], scale * 0.5 - 0.5 + margin[1]]
         pixels = fitted(frame.pixels, self._size)
-        to_canvas = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-        return (pixels.copy() if pixels is frame.pixels else pixels), to_canvas
+        return (pixels.copy() if pixels is frame.pixels else pixels), to_canvas(frame.pixels, self._size)
 
     def _compared(self, frame: Frame | None, picture: Picture) -> Picture:
         if not self._settings.compare:
@@ -135,20 +134,45 @@ def cut_patch(portrait: Pixels, transform: Transform, landmarks: Values, canvas:
 
     landmarks: float64 [478, 2] in the picture's pixels.
     """
-    hull = cv2.convexHull(landmarks.astype(np.float32))[:, 0]
-    soft = max(2.0, SOFT * face_px(landmarks))
-    height, width = canvas.shape[:2]
-    low = np.clip(np.floor(hull.min(axis=0) - 2 * soft), 0, [width, height]).astype(int)
-    high = np.clip(np.ceil(hull.max(axis=0) + 2 * soft) + 1, 0, [width, height]).astype(int)
-    if (high - low).min() < 2:
+    hull, soft, box = outlined(landmarks, (canvas.shape[1], canvas.shape[0]))
+    if box is None:
         return None
-    size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    mask = soft_mask(hull - low.astype(np.float32), size, soft)
-    shifted = transform - [[0, 0, low[0]], [0, 0, low[1]]]
+    left, top, *edges = box
+    size = (edges[0], edges[1])
+    mask = soft_mask(hull - np.array([left, top], np.float32), size, soft)
+    shifted = transform - [[0, 0, left], [0, 0, top]]
     drawn = cv2.warpAffine(
         portrait[..., :3], shifted, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )  # fmt: skip
-    return Patch(int(low[0]), int(low[1]), mask, np.asarray(drawn, np.uint8))
+    return Patch(left, top, mask, np.asarray(drawn, np.uint8))
+
+
+def outlined(landmarks: Values, size: Size) -> tuple[npt.NDArray[np.float32], float, Box | None]:
+    """A face's convex outline, the width of its mask's edge, and the box that it changes in a picture of ``size``.
+
+    landmarks: float64 [478, 2] in the picture's pixels. The box is left, top, width, height; None outside the picture.
+    """
+    hull = np.asarray(cv2.convexHull(landmarks.astype(np.float32))[:, 0], np.float32)
+    soft = max(2.0, SOFT * face_px(landmarks))
+    low = np.clip(np.floor(hull.min(axis=0) - 2 * soft), 0, size).astype(int)
+    high = np.clip(np.ceil(hull.max(axis=0) + 2 * soft) + 1, 0, size).astype(int)
+    if (high - low).min() < 2:
+        return hull, soft, None
+    return hull, soft, (int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+
+
+def to_canvas(pixels: Pixels, size: Size) -> Transform:
+    """The way from a frame's pixels to the picture of ``size`` that it is fitted into."""
+    height, width = pixels.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    margin = [(size[0] - round(width * scale)) // 2, (size[1] - round(height * scale)) // 2]
+    return np.array([[scale, 0, scale * 0.5 - 0.5 + margin[0]], [0, scale, scale * 0.5 - 0.5 + margin[1]]])
+
+
+def in_canvas(face: Face, way: Transform) -> Values:
+    """A face's points, float64 [478, 3], in the pixels of the picture that ``way`` leads to."""
+    points = face.landmarks.astype(np.float64)
+    return np.column_stack([points[:, :2] @ way[:, :2].T + way[:, 2], points[:, 2] * way[0, 0]])
 
 
 def soft_mask(hull: npt.NDArray[np.float32], size: Size, soft: float) -> Pixels:
@@ -191,7 +215,7 @@ def _shrunk(pixels: Pixels) -> Values:
     return np.asarray(cv2.resize(pixels, cells, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _reaches(transform: Transform, size: int, landmarks: Values) -> bool:
+def reaches(transform: Transform, size: int, landmarks: Values) -> bool:
     """Whether a portrait lies over every point of a face."""
     back = cv2.invertAffineTransform(transform)
     inside = landmarks @ back[:, :2].T + back[:, 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engines.encoders_config import INPUT_PX
 from engines.models_folder import models_folder
 from realtime import photographic
@@ -14,8 +16,11 @@ from realtime.smoothing import Smoother
 from realtime.stages import Stages
 from realtime.tracking import Tracker
 
+if TYPE_CHECKING:
+    from realtime.photographic_gpu import FrameStages
 
-def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages, str]:
+
+def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | FrameStages, str]:
     """As ``realtime.stages.build_stages``, for a model that was imported.
 
     Raises UsageError for what imported models cannot do, ModelError and EngineError.
@@ -25,9 +30,11 @@ def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stag
             f"the style {settings.editing.style!r} sets attributes of bundled avatars, which imported models do not "
             "have; leave it out"
         )
-    model = photographic.load(settings.generating, settings.editing.strength)
-    editor = photographic.PhotographicEditor(model, settings.editing.edits, models_folder().directions)
     pasted = settings.compositing.mode in ("overlay", "paste")
+    if settings.generating.device == "cuda" and pasted:
+        return _whole_frame(settings, size)
+    model = photographic.load(settings.generating, settings.editing.strength)
+    editor = photographic.PhotographicEditor(settings.editing.edits, models_folder().directions, model.centre)
     stages = Stages(
         tracker=Tracker(settings.tracking),
         aligner=PhotographicAligner(),
@@ -38,3 +45,20 @@ def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stag
         compositor=(PhotographicCompositor if pasted else Compositor)(settings.compositing, size),
     )
     return stages, model.describe()
+
+
+def _whole_frame(settings: Settings, size: tuple[int, int]) -> tuple[FrameStages, str]:
+    """The stages where the GPU does whole frames. Raises ModelError and EngineError."""
+    photographic.check_gpu()
+    from engines.cuda_imported import load_on_gpu
+    from realtime.photographic_gpu import FrameStages, WholeFrame
+
+    path, look = photographic.chosen(settings.generating, settings.editing.strength)
+    model = load_on_gpu(path, look=look)
+    if model is None:
+        raise photographic.without_encoder(settings.generating.model)
+    editor = photographic.PhotographicEditor(settings.editing.edits, models_folder().directions, model.centre)
+    smoothing = photographic.smoothing(settings.smoothing)
+    smoother = Smoother(smoothing, None, INPUT_PX)
+    drawn = WholeFrame(settings.compositing, size, model, smoother, smoothing, editor.edits)
+    return FrameStages(Tracker(settings.tracking), drawn), model.describe()

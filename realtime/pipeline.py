@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from realtime.clock import Clock
-from realtime.frames import Frame, Picture
+from realtime.frames import Frame, LatePicture, Picture
 from realtime.settings import PipelineSettings
 from realtime.slot import LatestSlot, SlotClosed
 from realtime.sources.base import Stalled
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from realtime.capture import Source
     from realtime.faces_stages import GroupStages
     from realtime.outputs import Output
+    from realtime.photographic_gpu import FrameStages
 
 __all__ = ["Pipeline", "Stages", "build_stages"]
 
@@ -59,7 +60,7 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        stages: Stages | GroupStages,
+        stages: Stages | GroupStages | FrameStages,
         outputs: Sequence[Output],
         clock: Clock,
         settings: PipelineSettings,
@@ -175,6 +176,9 @@ class Pipeline:
         while self._outputs and idle_s < GRACE_S:
             try:
                 item = self._pictures.get(POLL_S)
+                if item is not None and isinstance(item[0], LatePicture):
+                    with self._statistics.stage("waiting"):
+                        item[0].pixels  # noqa: B018 - waits; what fails here is no output's fault
             except SlotClosed:
                 return
             except Exception:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from realtime.photographic import PhotographicEditor, PhotographicEncoder, PhotographicGenerator
     from realtime.photographic_alignment import PhotographicAligner
     from realtime.photographic_compositing import PhotographicCompositor
+    from realtime.photographic_gpu import FrameStages
     from realtime.smoothing import Smoother
     from realtime.tracking import Tracker
 
@@ -60,7 +61,7 @@ class Stages:
             return self.compositor.composite(frame, face, portrait)
 
 
-def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | GroupStages, str]:
+def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | GroupStages | FrameStages, str]:
     """All stages as the settings want them for frames of ``size``, and what the model runs on, in one line.
 
     Raises UsageError, ModelError and EngineError.

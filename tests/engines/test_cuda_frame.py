@@ -6,21 +6,27 @@ import numpy as np
 import pytest
 import torch
 
+from engines.cuda_codes import CodeEdits, CodeFilter, FilterSettings
 from engines.cuda_engine import CudaGenerator
-from engines.cuda_frame import FrameEngine, Place
+from engines.cuda_frame import FrameEngine, Moment, Place
+from engines.installed_directions import find_edit, install_directions
 from engines.stylegan2 import Generator
 from engines.stylegan2_config import GeneratorConfig
 from kernels.align_crop import align_crop
-from kernels.blend_back import blend_back, match_colours
 from kernels.emulation import emulated_program, emulation_refusal
+from kernels.paste_face import level_pixels, paste_face, write_levels
 from kernels.upfirdn2d import setup_filter
+from realtime.smoothing import OneEuro
+from tests.golden import golden
 
+__all__ = ["golden"]
 pytestmark = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
 
 FRAME = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
-INTO = np.array([[0.5, 0, -3.0], [0, 0.5, -1.0]])
-BACK = np.array([[2.0, 0, 6.0], [0, 2.0, 2.0]])
-PLACE = Place(np.array([[1.6, 0, 1.0], [0, 1.6, 2.0]]), INTO, BACK)
+CROP = np.array([[1.6, 0, 1.0], [0, 1.6, 2.0]])
+OUTLINE = np.array([[10.0, 6.0], [22.0, 6.0], [22.0, 18.0], [10.0, 18.0]])
+PLACE = Place((0.5, 0, -4.0, 0, 0.5, -2.0), (4, 2, 24, 20), 2.0, 4, 0, 8, 1.0)
+MOMENT = Moment(CROP, PLACE, OUTLINE)
 WPLUS = np.random.default_rng(1).standard_normal((4, 8)).astype(np.float32)
 
 
@@ -34,56 +40,105 @@ def generator():
     return CudaGenerator(generator, programs=emulated_program)
 
 
-def _wanted(generator, wplus):
-    picture = generator.run(torch.as_tensor(wplus)[None])[0].permute(1, 2, 0)
-    portrait = torch.cat([(picture * 0.5 + 0.5).clamp(0, 1), torch.ones(8, 8, 1)], dim=2)
-    frame, mask = torch.from_numpy(FRAME), torch.ones(8, 8)
-    match = match_colours(frame, portrait, torch.from_numpy(BACK).float(), mask=mask)
-    return blend_back(frame, portrait, torch.from_numpy(INTO).float(), mask=mask, match=match).numpy()
+def _wanted(generator, wplus, canvas=FRAME):
+    levels = torch.zeros(level_pixels(8), 4)
+    write_levels(levels, generator.run(torch.as_tensor(wplus)[None])[0])
+    given = (torch.tensor(PLACE.numbers()), torch.from_numpy(OUTLINE).float(), torch.zeros(2, 3))
+    return paste_face(torch.from_numpy(canvas), levels, *given)[0].numpy()
 
 
 def _near(got, wanted):
     return int(np.abs(got.astype(int) - wanted.astype(int)).max()) <= 1
 
 
-def test_a_frame_is_drawn_and_an_edit_changes_it_without_anything_built_anew(generator):
-    engine = FrameEngine(generator, 24, 32, programs=emulated_program)
-    engine.submit(FRAME, PLACE, WPLUS)
-    first = engine.collect().copy()
-    assert _near(first, _wanted(generator, WPLUS))
-    assert (first != FRAME).any()
-    engine.offset.fill_(1.0)
-    engine.submit(FRAME, PLACE, WPLUS)
-    assert _near(engine.collect(), _wanted(generator, WPLUS + 1))
+def test_a_frame_is_drawn_on_itself_or_on_another_canvas(generator):
+    engine = FrameEngine(generator, 24, 32)
+    first = engine.submit(FRAME, MOMENT, WPLUS).result()
+    assert _near(first, _wanted(generator, WPLUS)) and (first != FRAME).any()
+    canvas = 255 - FRAME
+    assert _near(engine.submit(FRAME, MOMENT, WPLUS, canvas).result(), _wanted(generator, WPLUS, canvas))
 
 
 def test_with_an_encoder_the_frame_itself_gives_the_code(generator):
     seen = []
 
-    def encoder(crop):
-        seen.append(crop.clone())
-        return torch.from_numpy(WPLUS)[None]
+    def encoder(crop, last):
+        seen.append((crop.clone(), last.clone()))
+        return last + torch.from_numpy(WPLUS)[None] / 3
 
-    engine = FrameEngine(generator, 24, 32, encoder, crop_px=16, programs=emulated_program)
-    engine.submit(FRAME, PLACE)
-    assert _near(engine.collect(), _wanted(generator, WPLUS))
-    wanted = align_crop(torch.from_numpy(FRAME), torch.from_numpy(PLACE.crop).float(), 16, grid=2)
-    torch.testing.assert_close(seen[0][0], wanted, atol=1e-3, rtol=0)
+    start = np.full((4, 8), 0.25, np.float32)
+    engine = FrameEngine(generator, 24, 32, encoder, crop_px=16, start=start, first_steps=3)
+    got = engine.submit(FRAME, MOMENT).result()
+    assert len(seen) == 3, "a new face is encoded three times"
+    assert _near(got, _wanted(generator, start + WPLUS))
+    wanted = align_crop(torch.from_numpy(FRAME), torch.from_numpy(CROP).float(), 16)
+    torch.testing.assert_close(seen[0][0][0], wanted, atol=1e-3, rtol=0)
+    assert float(seen[0][1].mean()) == 0.25
+    engine.submit(FRAME, Moment(CROP, PLACE, OUTLINE, 0.03, False, False))
+    assert len(seen) == 4, "a known one goes on from its last code"
+    torch.testing.assert_close(seen[3][1][0], torch.from_numpy(start + WPLUS))
 
 
-def test_frames_come_back_in_their_order_and_at_most_two_wait(generator):
-    engine = FrameEngine(generator, 24, 32, programs=emulated_program)
-    engine.mask.fill_(0)  # nothing is drawn: the frames come back as they went
-    for shade in (10, 20):
-        engine.submit(np.full_like(FRAME, shade), PLACE, WPLUS)
-    with pytest.raises(ValueError, match="2 frames are on their way; collect one first"):
-        engine.submit(FRAME, PLACE, WPLUS)
-    assert [int(engine.collect()[0, 0, 0]) for _ in range(2)] == [10, 20]
-    with pytest.raises(ValueError, match="no frame is on its way; submit one first"):
-        engine.collect()
+def test_results_last_and_a_third_frame_does_not_wait_for_whoever_has_not_asked(generator):
+    engine = FrameEngine(generator, 24, 32)
+    outside = Moment(CROP, Place(PLACE.into, (0, 0, 2, 2), 2.0, 4, 0, 8, 1.0), OUTLINE + 100)  # nothing is drawn
+    tickets = [engine.submit(np.full_like(FRAME, shade), outside, WPLUS) for shade in (10, 20, 30, 40)]
+    assert [int(ticket.result()[0, 0, 0]) for ticket in tickets] == [10, 20, 30, 40]
+    assert tickets[0].result() is tickets[0].result()
 
 
 def test_what_does_not_fit_is_refused(generator):
-    engine = FrameEngine(generator, 24, 32, programs=emulated_program)
-    with pytest.raises(ValueError, match=r"the frame has shape \[8, 8, 3\]; wanted \[24, 32, 3\]"):
-        engine.submit(FRAME[:8, :8], PLACE, WPLUS)
+    engine = FrameEngine(generator, 24, 32)
+    cases = [
+        ((FRAME[:8, :8], MOMENT), r"the frame has shape \[8, 8, 3\]; wanted \[24, 32, 3\]"),
+        ((FRAME, MOMENT, WPLUS, FRAME[:8]), r"the canvas has shape \[8, 32, 3\]; wanted \[24, 32, 3\]"),
+        ((FRAME, Moment(CROP, PLACE, OUTLINE[:2])), "the moment has 2 corners, 0 strengths; wanted 3 to 478, 0"),
+        (
+            (FRAME, Moment(CROP, Place(PLACE.into, (20, 2, 24, 20), 2.0, 4, 0, 8, 1.0), OUTLINE)),
+            r"the box \(20, 2, 24, 20\) leaves a canvas of \[24, 32\]",
+        ),
+    ]
+    for given, message in cases:
+        with pytest.raises(ValueError, match=message):
+            engine.submit(*given)
+
+
+def test_codes_are_smoothed_as_on_the_cpu():
+    cutoffs, betas = [1.5, 2.5, 1.0], [2.0, 3.0, 0.5]
+    theirs = OneEuro(np.array(cutoffs)[:, None], np.array(betas)[:, None], 1.0)
+    ours = CodeFilter(FilterSettings(cutoffs, betas, 1.0), torch.zeros(1, 3, 4))
+    random, now_ns = np.random.default_rng(3), 0
+    value = random.standard_normal((3, 4))
+    for number in range(12):
+        step_ns = 0 if number == 5 else int(random.integers(5, 60)) * 1_000_000
+        now_ns += step_ns
+        value = value + random.standard_normal((3, 4)) * 0.3
+        wanted = theirs.filter(value, now_ns)
+        steps = torch.tensor(step_ns * 1e-9), torch.tensor(float(number == 0))
+        got = ours.run(torch.from_numpy(value).float()[None], *steps)
+        np.testing.assert_allclose(got[0].numpy(), wanted, atol=2e-5)
+    with pytest.raises(ValueError, match="the filter has 2 cut-offs, 3 betas; wanted 3, one a row"):
+        CodeFilter(FilterSettings(cutoffs[:2], betas, 1.0), torch.zeros(1, 3, 4))
+
+
+def test_edits_are_those_of_the_cpu(golden, tmp_path):
+    random = np.random.default_rng(4)
+    case = golden("edit-directions")
+    install_directions(case.path("age.pt"), tmp_path, "age")
+    install_directions(case.path("ffhq_pca.pt"), tmp_path, "pca")
+    wide = find_edit_width(tmp_path)
+    centre, wplus = (random.standard_normal((6, wide)).astype(np.float32) for _ in range(2))
+    edits = [find_edit(tmp_path, name, centre) for name in ("age", "pca.1.2-5", "pca.0", "age.0-3")]
+    strengths = [0.5, -1.0, 0.0, 1.5]
+    wanted = wplus
+    for edit, strength in zip(edits, strengths, strict=True):
+        wanted = edit(wanted, strength) if strength else wanted
+    ours = CodeEdits(edits, torch.device("cpu"))
+    got = ours.run(torch.from_numpy(wplus)[None], torch.tensor(strengths))
+    np.testing.assert_allclose(got[0].numpy(), wanted, atol=1e-4)
+
+
+def find_edit_width(folder):
+    from engines.installed_directions import read_installed
+
+    return read_installed(folder / "age.safetensors")[0].vector.shape[1]

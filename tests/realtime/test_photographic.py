@@ -73,16 +73,16 @@ def test_published_directions_and_sweeps_edit_codes(models, golden, tmp_path):
     install_directions(tmp_path / "older.npy", tmp_path, "older")
     latent = Latent(0, 1_000_000_000, model.centre, np.zeros(0, np.float32), np.eye(3)[:2], False)
     edits = {"older": 0.5, "older.1-2": Sweep(0.0, 1.0, 4.0)}
-    moved = photographic.PhotographicEditor(model, edits, tmp_path).edit(latent).wplus - model.centre
+    moved = photographic.PhotographicEditor(edits, tmp_path, model.centre).edit(latent).wplus - model.centre
     expected = np.full(model.centre.shape, 1.5)
     expected[1] += 1.5  # half a strength, a quarter of the period
     np.testing.assert_allclose(moved, expected, atol=1e-5)
-    assert photographic.PhotographicEditor(model, {}, tmp_path).edit(latent).wplus is model.centre
+    assert photographic.PhotographicEditor({}, tmp_path, model.centre).edit(latent).wplus is model.centre
     with pytest.raises(ModelError, match="no edit 'age' for this model; imported directions: older; add one with"):
-        photographic.PhotographicEditor(model, {"age": 1.0}, tmp_path)
+        photographic.PhotographicEditor({"age": 1.0}, tmp_path, model.centre)
     install_directions(golden("edit-directions").path("age.pt"), tmp_path, "age")
     with pytest.raises(ModelError, match="it belongs to another generator"):
-        photographic.PhotographicEditor(model, {"age": 1.0}, tmp_path)
+        photographic.PhotographicEditor({"age": 1.0}, tmp_path, model.centre)
 
 
 def test_a_portrait_covers_the_square_of_its_crop(models):
