@@ -98,6 +98,15 @@ def transposed_phases(height: int, width: int) -> list[Phase]:
     return [Phase(height + 1 - p, width + 1 - q, p, q, taps(p, q)) for p in (0, 1) for q in (0, 1)]
 
 
+def trimmed_phases(height: int, width: int) -> list[Phase]:
+    """The same without its first row and column, which stay as they are: every phase has [height, width] pixels."""
+
+    def taps(p: int, q: int) -> tuple[tuple[int, int, int], ...]:
+        return tuple((1 - p - j, 1 - q - i, (p + 2 * j) * 3 + q + 2 * i) for j in range(2 - p) for i in range(2 - q))
+
+    return [Phase(height, width, 2 - p, 2 - q, taps(p, q)) for p in (0, 1) for q in (0, 1)]
+
+
 def folded_phases(height: int, width: int) -> list[Phase]:
     """The transposed convolution and the 4x4 filter after it as four 3x3 filters, [2 height, 2 width] pixels."""
 

@@ -26,7 +26,8 @@ from kernels.program import Argument, Programs, kernel
 class StyleLayer:
     """One layer: affine [I, w_dim] and bias [I], its row of W+, and energy [O, I] with peak [O] for demodulation.
 
-    Without energy (colour layers) there is one factor, the layer's largest style.
+    Without energy nothing is demodulated: the factors are the layer's largest style times each peak, and without peaks
+    (colour layers) there is one factor, the largest style itself.
     """
 
     affine: Tensor
@@ -68,7 +69,7 @@ def style_table(layers: Sequence[StyleLayer]) -> StyleTable:
             )
         rows += [layer.row] * wide
         inputs.append((first, first + wide))
-        count = 1 if layer.energy is None else len(layer.energy)
+        count = 1 if layer.peak is None else len(layer.peak)
         outputs.append((len(units), len(units) + count))
         low = len(units)
         for u in range(count):

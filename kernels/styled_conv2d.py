@@ -1,6 +1,6 @@
 """A whole styled layer: modulated convolution, noise, bias, leaky ReLU, gain and clamp.
 
-    y = clamp(lrelu(demodulated convolution(x) + noise * strength + b) * gain)
+    y = clamp(lrelu(demodulated convolution(x) + noise * strength + addend + b) * gain)
 
 Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", equations 1 to 3 and figure 2c.
 On the GPU the modulation is applied to the input as it is loaded and the demodulation to the result, which equals
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kernels.bias_act import bias_act
 from kernels.conv_plan import (
@@ -26,11 +27,13 @@ from kernels.conv_plan import (
     plain_phases,
     table_rows,
     transposed_phases,
+    trimmed_phases,
 )  # fmt: skip
 from kernels.filter_act import Finish, filter_act_into
 from kernels.implementations import choose
 from kernels.modulated_conv2d import DEMODULATION_EPSILON, modulated_conv2d
 from kernels.program import Programs, channels_last, empty_channels_last, kernel
+from kernels.upfirdn2d import upfirdn2d
 
 RAW = Finish(1.0, 1.0, None)  # nothing after the convolution
 
@@ -92,8 +95,10 @@ def styled_conv2d(
     bias: Tensor | None = None,
     noise: Tensor | None = None,
     strength: float = 1.0,
+    addend: Tensor | None = None,
     up: int = 1,
     resample_filter: Tensor | None = None,
+    trim: bool = False,
     demodulate: bool = True,
     flip_weight: bool | None = None,
     slope: float = 0.2,
@@ -104,12 +109,13 @@ def styled_conv2d(
 ) -> Tensor:
     """A styled layer.
 
-    1. Modulated convolution (up 2: transposed, the filter after it). 2. Add noise times its strength.
+    1. Modulated convolution (up 2: transposed, the filter after it). 2. Add noise times its strength, and the addend.
     3. Add the bias, apply leaky ReLU, the gain and the clamp.
 
     x: float [N, I, H, W]; the kernel takes float16.
     weight: [O, I, k, k], k 1 or 3; styles: [N, I]; bias: [O]; noise: [N or 1, 1, H * up, W * up]; strength: its factor.
-    resample_filter: [4, 4] of sum 1 for up 2, see ``kernels.upfirdn2d.setup_filter``.
+    addend: [N, O, H * up, W * up]. resample_filter: [4, 4] of sum 1 for up 2, see ``kernels.upfirdn2d.setup_filter``.
+    trim: at up 2, the transposed convolution's first row and column count as zeros, as where it was padded by one.
     slope, gain, clamp: of leaky ReLU below zero, after it, and the limit; see ``kernels.bias_act.bias_act``.
     plan: how the kernel is laid out; None takes a likely one. impl: "auto", "reference", "cuda" or "emulated".
 
@@ -120,10 +126,14 @@ def styled_conv2d(
         raise ValueError(f"{got}; wanted [N, I, H, W], [O, I, k, k], [N, I]")
     if up not in (1, 2):
         raise ValueError(f"up is {up}; wanted 1 or 2")
-    finish, given = Finish(slope, gain, clamp), [x, weight, styles, bias, noise, resample_filter]
-    fast = kernel(impl, _styled_conv2d_kernel, given, _unfit(x, weight, up, resample_filter))
+    finish, given = Finish(slope, gain, clamp), [x, weight, styles, bias, noise, addend, resample_filter]
+    unfit = _unfit(x, weight, up, resample_filter)
+    if trim and (up != 2 or (plan is not None and plan.folded)):
+        raise ValueError(f"trim goes with up 2 and filters that are not folded; got up {up}, {plan}")
+    fast = kernel(impl, _styled_conv2d_kernel, given, unfit)
     run = choose("styled_conv2d", impl, _styled_conv2d_reference, *fast)
-    return run(x, weight, styles, bias, noise, strength, up, resample_filter, demodulate, flip_weight, finish, plan)
+    extra = (addend, trim)
+    return run(x, weight, styles, bias, noise, strength, up, resample_filter, demodulate, flip_weight, finish, plan, extra)
 
 
 def _unfit(x: Tensor, weight: Tensor, up: int, f: Tensor | None) -> str | None:
@@ -140,33 +150,51 @@ def _unfit(x: Tensor, weight: Tensor, up: int, f: Tensor | None) -> str | None:
 def _styled_conv2d_reference(
     x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor | None, noise: Tensor | None, strength: float, up: int,
     f: Tensor | None, demodulate: bool, flip_weight: bool | None, finish: Finish, plan: Plan | None,
+    extra: tuple[Tensor | None, bool],
 ) -> Tensor:  # fmt: skip
-    # 1. Modulated convolution. 2. Add noise times its strength.
-    y = modulated_conv2d(
+    addend, trim = extra
+    # 1. Modulated convolution. 2. Add noise times its strength, and the addend.
+    y = _trimmed(x, weight, styles, f, demodulate) if trim and f is not None else modulated_conv2d(
         x, weight, styles, noise=None if noise is None else noise * strength, up=up, padding=weight.shape[-1] // 2,
         resample_filter=f if up == 2 else None, demodulate=demodulate,
         flip_weight=up == 1 if flip_weight is None else flip_weight, impl="reference",
     )  # fmt: skip
+    if trim and noise is not None:
+        y = y + (noise * strength).to(y.dtype)
+    y = y if addend is None else y + addend.to(y.dtype)
     # 3. Add the bias, apply leaky ReLU, the gain and the clamp.
     b = None if bias is None else bias.to(y.dtype)
     return bias_act(y, b, act="lrelu", alpha=finish.slope, gain=finish.gain, clamp=finish.limit, impl="reference")
 
 
+def _trimmed(x: Tensor, weight: Tensor, styles: Tensor, f: Tensor, demodulate: bool) -> Tensor:
+    t = functional.conv_transpose2d(x * styles[:, :, None, None], weight.transpose(0, 1), stride=2)
+    t[:, :, 0] = 0
+    t[..., 0] = 0
+    y = upfirdn2d(t, f, padding=1, gain=4.0, impl="reference")
+    if not demodulate:
+        return y
+    energy = styles.square() @ weight.square().sum(dim=[2, 3]).t()
+    return y * (energy + DEMODULATION_EPSILON).rsqrt()[:, :, None, None]
+
+
 def _styled_conv2d_kernel(
     programs: Programs, x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor | None, noise: Tensor | None,
     strength: float, up: int, f: Tensor | None, demodulate: bool, flip_weight: bool | None, finish: Finish,
-    plan: Plan | None,
+    plan: Plan | None, extra: tuple[Tensor | None, bool],
 ) -> Tensor:  # fmt: skip
+    addend, trim = extra
     n, inputs, h, w = x.shape
     outputs = weight.shape[0]
     plan = plan or likely_plan(h, w, inputs, outputs, n, up, programs("styled_conv2d").processors)
     packed = pack_weight(weight, up, flip_weight, f if up == 2 and plan.folded else None)
     style, scale = styles_and_scale(styles, packed, demodulate)
-    layer = StyledLayer(programs, packed, plan, (n, h, w), up, f, like=x)
+    layer = StyledLayer(programs, packed, plan, (n, h, w), up, f, like=x, trim=trim)
     y = empty_channels_last(n, outputs, h * up, w * up, x)
     b = None if bias is None else bias.float()
     maps = None if noise is None else noise.float().contiguous()
-    layer.run(y, channels_last(x), style, scale, maps, strength, b, finish)
+    more = None if addend is None else channels_last(addend.to(torch.float16))
+    layer.run(y, channels_last(x), style, scale, maps, strength, b, finish, more)
     return y
 
 
@@ -184,46 +212,48 @@ def styles_and_scale(styles: Tensor, packed: PackedWeight, demodulate: bool = Tr
 class StyledLayer:
     """One layer with its plan and its workspace: launches only, so that it can be captured in a graph.
 
-    shape: (N, H, W) of the input. like: a tensor on the device that is used.
+    shape: (N, H, W) of the input. like: a tensor on the device that is used. trim: see :func:`styled_conv2d`.
     """
 
     def __init__(
         self, programs: Programs, packed: PackedWeight, plan: Plan, shape: tuple[int, int, int], up: int,
-        f: Tensor | None, like: Tensor,
+        f: Tensor | None, like: Tensor, trim: bool = False,
     ) -> None:  # fmt: skip
         if packed.folded != (plan.folded and up == 2):
             raise ValueError(f"the weights are {'' if packed.folded else 'not '}folded; the plan is {plan.label()}")
         self._programs, self._program = programs, programs("styled_conv2d")
         self._packed, self._plan, self._up = packed, plan, up
         n, h, w = self._shape = shape
-        phases = self._phases = _phases(packed, up, h, w)
+        phases = self._phases = trimmed_phases(h, w) if trim else _phases(packed, up, h, w)
         self._step = 1 if up == 1 else 2
         self._between = up == 2 and not packed.folded  # the filter is a pass of its own
         height, width = self._size = (2 * h + 1, 2 * w + 1) if self._between else (h * up, w * up)
         outputs = packed.values.shape[1]
         self._table = torch.tensor(table_rows(phases), dtype=torch.int32, device=like.device)
         self._unfiltered = (
-            empty_channels_last(n, outputs, height, width, like, torch.float16) if self._between else None
-        )
+            empty_channels_last(n, outputs, height, width, like, torch.float16).zero_() if self._between else None
+        )  # what is trimmed stays zero
         room = plan.splits * n * height * width * outputs if plan.splits > 1 else 0
-        self._partial = torch.empty(room, dtype=torch.float32, device=like.device) if room else None
+        self._partial = torch.zeros(room, dtype=torch.float32, device=like.device) if room else None
         self._filter = None if f is None else (f.float() * 4).flip([0, 1]).contiguous()
 
     def run(
         self, y: Tensor, x: Tensor, style: Tensor, scale: Tensor, noise: Tensor | None, strength: float,
-        bias: Tensor | None, finish: Finish,
+        bias: Tensor | None, finish: Finish, addend: Tensor | None = None,
     ) -> None:  # fmt: skip
-        """Write the layer's result for x into y; both float16 with channels last, style and scale as above."""
+        """Write the layer's result for x into y; all float16 with channels last, style and scale as above."""
         if not self._between:
-            self._convolve(y, x, style, scale, noise, strength, bias, finish)
+            self._convolve(y, x, style, scale, noise, strength, bias, finish, addend)
             return
         assert self._unfiltered is not None and self._filter is not None
-        self._convolve(self._unfiltered, x, style, scale, None, 0.0, None, RAW)
-        filter_act_into(self._programs, y, self._unfiltered, self._filter, noise, strength, bias, finish)
+        self._convolve(self._unfiltered, x, style, scale, None, 0.0, None, RAW, None)
+        filter_act_into(
+            self._programs, y, self._unfiltered, self._filter, noise, strength, bias, finish, addend=addend
+        )
 
     def _convolve(
         self, y: Tensor, x: Tensor, style: Tensor, scale: Tensor, noise: Tensor | None, strength: float,
-        bias: Tensor | None, finish: Finish,
+        bias: Tensor | None, finish: Finish, addend: Tensor | None,
     ) -> None:  # fmt: skip
         n, h, w = self._shape
         _, outputs, inputs = self._packed.values.shape
@@ -231,14 +261,14 @@ class StyledLayer:
         sizes = [n, h, w, inputs, outputs, *self._size, self._step, len(self._phases), splits]
         noises = 0 if noise is None else noise.shape[0]
         ending = [noises, float(strength), *finish.numbers()]
-        tensors = [y, self._partial, x, self._packed.values, style, scale, noise, bias, self._table]
+        tensors = [y, self._partial, x, self._packed.values, style, scale, noise, bias, addend, self._table]
         grid = blocks(self._plan, self._phases, n, outputs)
         self._program.launch(
             self._plan.tile, grid, tile.threads, [*tensors, *sizes, *ending], tile.shared_bytes(inputs)
         )
         if self._partial is not None:
             area = self._size[0] * self._size[1]
-            arguments = [y, self._partial, scale, noise, bias, n, area, outputs, splits, *ending]
+            arguments = [y, self._partial, scale, noise, bias, addend, n, area, outputs, splits, *ending]
             self._program.launch("conv_finish", (math.ceil(n * area * outputs / 256), 1, 1), 256, arguments)
 
 

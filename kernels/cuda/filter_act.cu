@@ -1,6 +1,6 @@
 // A 4x4 filter over a picture with zeros around it, then noise, bias, leaky ReLU, gain and clamp, in one pass.
 //
-//   y[p, c] = finish(scale[c] * sum over k of f[k] * t[p + k - 1, c] + noise[p] * strength + bias[c])
+//   y[p, c] = finish(scale[c] * sum over k of f[k] * t[p + k - 1, c] + noise[p] * strength + addend[p, c] + bias[c])
 //
 // Pictures are channels-last halves; t is [height + 1, width + 1] for y [height, width]. A thread computes eight channels
 // of four rows of a column: seven rows of four loads each instead of sixteen loads for every output.
@@ -22,8 +22,8 @@ DEVICE Vec some(const f16* from, int count) {  // up to eight halves that are no
 }
 
 KERNEL(filter_act, 128)(
-    f16* y, const f16* t, const float* f, const float* scale, const float* noise, const float* bias, int batch, int height,
-    int width, int channels, int noise_batch, float strength, float slope, float gain, float limit
+    f16* y, const f16* t, const float* f, const float* scale, const float* noise, const float* bias, const f16* addend,
+    int batch, int height, int width, int channels, int noise_batch, float strength, float slope, float gain, float limit
 ) {
     const int vectors = (channels + 7) / 8, strips = (height + STRIP - 1) / STRIP;
     const long long index = static_cast<long long>(blockIdx.x) * 128 + threadIdx.x;
@@ -55,7 +55,9 @@ KERNEL(filter_act, 128)(
         UNROLL for (int k = 0; k < 8; k++)
             if (k < count) {
                 const float factor = scale ? scale[sample * channels + channel + k] : 1.f;
-                sums[row][k] = finished(sums[row][k] * factor + added + (bias ? bias[channel + k] : 0.f), finish);
+                float v = sums[row][k] * factor + added + (bias ? bias[channel + k] : 0.f);
+                if (addend) v += to_float(addend[(sample * area + at) * channels + channel + k]);
+                sums[row][k] = finished(v, finish);
             }
         f16* const to = y + (sample * area + at) * channels + channel;
         const float(&s)[8] = sums[row];

@@ -1,7 +1,7 @@
 // Modulated convolution as an implicit matrix product: [pixels x inputs * taps] times [inputs * taps x outputs].
 //
 //   acc[p, o] = sum over taps t and inputs i of  style[n, i] * x[n, y + dy_t, x + dx_t, i] * weight[slice_t, o, i]
-//   y[n, p, o] = clamp(lrelu(acc * scale[n, o] + noise[n, p] * strength + bias[o]) * gain)
+//   y[n, p, o] = clamp(lrelu(acc * scale[n, o] + noise[n, p] * strength + addend[n, p, o] + bias[o]) * gain)
 //
 // Pictures are channels-last halves. A phase is a set of output pixels (y * step + phase_y, x * step + phase_x) with its
 // own taps: a plain convolution has one phase, a transposed one of stride 2 has four with 4, 2, 2 and 1 taps, and one
@@ -34,7 +34,7 @@ DEVICE void fetch(Vec* to, const f16* from, int count, bool there, bool aligned)
 template <int ROWS, int COLUMNS, int OUTPUTS, int WARP_M, int WARP_N>
 DEVICE void convolve(
     f16* y, float* partial, const f16* x, const f16* weight, const f16* style, const float* scale, const float* noise,
-    const float* bias, const int* table, const Shape& s, int batch, int phases, int splits, int noise_batch,
+    const float* bias, const f16* addend, const int* table, const Shape& s, int batch, int phases, int splits, int noise_batch,
     float strength, const Finish& finish
 ) {
     constexpr int PIXELS = ROWS * COLUMNS, WARPS_N = OUTPUTS / WARP_N;
@@ -136,7 +136,8 @@ DEVICE void convolve(
                         const long long to = ((static_cast<long long>(split) * batch + sample) * area + at) * s.outputs;
                         if (inside && output < s.outputs) partial[to + output] = v;
                     } else if (output < s.outputs) {
-                        const float scaled = v * scale[sample * s.outputs + output] + added;
+                        float scaled = v * scale[sample * s.outputs + output] + added;
+                        if (addend && inside) scaled += to_float(addend[(sample * area + at) * s.outputs + output]);
                         staged[row * PITCH + column] = to_half(finished(scaled + (bias ? bias[output] : 0.f), finish));
                     }
                 }
@@ -160,14 +161,14 @@ DEVICE void convolve(
 #define CONVOLUTION(name, threads, ROWS, COLUMNS, OUTPUTS, WARP_M, WARP_N, blocks)                                       \
     KERNEL_AT_LEAST(blocks, name, threads)(                                                                              \
         f16* y, float* partial, const f16* x, const f16* weight, const f16* style, const float* scale,                   \
-        const float* noise, const float* bias, const int* table, int batch, int height, int width, int inputs,           \
-        int outputs, int out_height, int out_width, int step, int phases, int splits, int noise_batch, float strength,   \
-        float slope, float gain, float limit                                                                             \
+        const float* noise, const float* bias, const f16* addend, const int* table, int batch, int height, int width,    \
+        int inputs, int outputs, int out_height, int out_width, int step, int phases, int splits, int noise_batch,       \
+        float strength, float slope, float gain, float limit                                                             \
     ) {                                                                                                                  \
         const Shape shape{height, width, inputs, outputs, out_height, out_width, step};                                  \
         convolve<ROWS, COLUMNS, OUTPUTS, WARP_M, WARP_N>(                                                                \
-            y, partial, x, weight, style, scale, noise, bias, table, shape, batch, phases, splits, noise_batch, strength, \
-            Finish{slope, gain, limit}                                                                                   \
+            y, partial, x, weight, style, scale, noise, bias, addend, table, shape, batch, phases, splits, noise_batch,  \
+            strength, Finish{slope, gain, limit}                                                                         \
         );                                                                                                               \
     }
 
@@ -184,8 +185,8 @@ CONVOLUTION(conv_16x64, 64, 4, 4, 64, 16, 32, 8)
 
 // The splits' sums added up in their order, then the same epilogue: one thread an output of a pixel.
 KERNEL(conv_finish, 256)(
-    f16* y, const float* partial, const float* scale, const float* noise, const float* bias, int batch, int area,
-    int outputs, int splits, int noise_batch, float strength, float slope, float gain, float limit
+    f16* y, const float* partial, const float* scale, const float* noise, const float* bias, const f16* addend, int batch,
+    int area, int outputs, int splits, int noise_batch, float strength, float slope, float gain, float limit
 ) {
     const long long count = static_cast<long long>(batch) * area * outputs;
     const long long i = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x;
@@ -197,13 +198,14 @@ KERNEL(conv_finish, 256)(
     float v = sum * scale[sample * outputs + output];
     if (noise) v += noise[(noise_batch > 1 ? sample : 0) * static_cast<long long>(area) + pixel] * strength;
     if (bias) v += bias[output];
+    if (addend) v += to_float(addend[i]);
     y[i] = to_half(finished(v, Finish{slope, gain, limit}));
 }
 
 // The same epilogue for halves that another library convolved.
 KERNEL(conv_finish_half, 256)(
-    f16* y, const f16* raw, const float* scale, const float* noise, const float* bias, int batch, int area, int outputs,
-    int noise_batch, float strength, float slope, float gain, float limit
+    f16* y, const f16* raw, const float* scale, const float* noise, const float* bias, const f16* addend, int batch,
+    int area, int outputs, int noise_batch, float strength, float slope, float gain, float limit
 ) {
     const long long i = static_cast<long long>(blockIdx.x) * 256 + threadIdx.x;
     if (i >= static_cast<long long>(batch) * area * outputs) return;
@@ -212,5 +214,6 @@ KERNEL(conv_finish_half, 256)(
     float v = to_float(raw[i]) * scale[sample * outputs + output];
     if (noise) v += noise[(noise_batch > 1 ? sample : 0) * static_cast<long long>(area) + pixel] * strength;
     if (bias) v += bias[output];
+    if (addend) v += to_float(addend[i]);
     y[i] = to_half(finished(v, Finish{slope, gain, limit}));
 }

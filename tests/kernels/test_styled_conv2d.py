@@ -121,3 +121,29 @@ def test_errors_say_what_was_wanted():
         styled_conv2d(x.half(), weight, styles, impl="cuda")
     with pytest.raises(ValueError, match="wanted a tile of conv_128x128"):
         Plan("conv_1x1")
+
+
+@emulated
+@pytest.mark.parametrize("plan", [Plan("conv_64x64"), Plan("conv_16x64", 2)], ids=Plan.label)
+@pytest.mark.parametrize(("up", "trim"), [(1, False), (2, False), (2, True)])
+def test_an_addend_comes_before_the_activation_and_a_trimmed_edge_counts_as_zeros(plan, up, trim):
+    x, weight, styles, options = _random(3, 37, 24, 4, 5, up=up)
+    f = setup_filter([1, 2, 1, 0]) if up == 2 else None
+    addend = torch.randn(3, 24, 4 * up, 5 * up, generator=torch.Generator().manual_seed(9)).half().float()
+    _compare(x, weight, styles, plan.label(), plan=plan, up=up, resample_filter=f, trim=trim, addend=addend, **options)
+
+
+def test_a_trimmed_layer_is_a_padded_one_with_a_3x3_filter():
+    x, weight, styles, _ = _random(2, 5, 4, 4, 6, up=2)
+    f = setup_filter([1, 2, 1, 0])
+    y = styled_conv2d(x, weight, styles, up=2, resample_filter=f, trim=True, slope=1.0, gain=1.0, impl="reference")
+    functional = torch.nn.functional
+    t = functional.conv_transpose2d(
+        x * styles[:, :, None, None], weight.transpose(0, 1), stride=2, padding=1, output_padding=1
+    )
+    taps = torch.tensor([1.0, 2.0, 1.0]) / 4
+    t = functional.conv2d(t, (taps[:, None] * taps * 4).expand(4, 1, 3, 3), padding=1, groups=4)
+    energy = styles.square() @ weight.square().sum((2, 3)).t()
+    torch.testing.assert_close(y, t * (energy + 1e-8).rsqrt()[:, :, None, None], atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="trim goes with up 2 and filters that are not folded; got up 1"):
+        styled_conv2d(x, weight, styles, trim=True)
