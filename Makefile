@@ -37,6 +37,7 @@ gpu-check: .venv/installed-cuda
 gpu-bench: .venv/installed-cuda
 	$(BIN)/python -m tools.bench_kernels
 	$(BIN)/python -m tools.bench_generator
+	$(BIN)/python -m tools.bench_live --device cuda
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.mp4 demo.png

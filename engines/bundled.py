@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engines.devices import choose_device, gpu_facts
 from engines.errors import EngineError, ModelError
 from engines.openvino_engine import OpenVinoEngine, chosen_precision
 
@@ -67,8 +68,8 @@ class BundledModel:
     name: str
     encoder: OpenVinoEngine
     mapping: Network
-    motion_code: OpenVinoEngine
-    synthesis: OpenVinoEngine
+    motion_code: Network
+    synthesis: Network
     directions: Mapping[str, Direction]
 
     def describe(self) -> str:
@@ -120,24 +121,38 @@ def load(name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ModelError(f"no model {name!r}; known are {', '.join(MODELS)}{hint}")
     if device == "cuda":
-        raise EngineError("the bundled models have no CUDA path yet; wanted --device auto or --device cpu")
+        if precision != "auto":
+            raise EngineError(f"--precision {precision} is for a CPU; wanted --precision auto with --device cuda")
+        return _loaded(name, folder, "auto", on_gpu=True)
     import openvino as ov
 
     return _loaded(name, folder, chosen_precision(precision, ov.Core(), rounded=True))
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str, folder: Path, precision: str) -> BundledModel:
+def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> BundledModel:
     from safetensors.numpy import load_file
 
     rows = manifest(folder)
+    drawn = _on_gpu(rows, folder) if on_gpu else {}
     taken = {**{part: part for part in PARTS}, "synthesis": ROUNDED if precision == "int8" else "synthesis"}
+    taken = {part: row for part, row in taken.items() if part not in drawn}
     files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
-    with ThreadPoolExecutor(len(PARTS)) as pool:  # compiling releases the interpreter, so four at once start sooner
+    with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
         precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": precision}
-        jobs = {part: pool.submit(OpenVinoEngine, files[part], precision=precise[part]) for part in PARTS}
-        engines = {part: job.result() for part, job in jobs.items()}
+        jobs = {part: pool.submit(OpenVinoEngine, files[part], precision=precise[part]) for part in taken}
+        engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
     directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
     return BundledModel(name=name, directions=directions, **engines)
+
+
+def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Network]:
+    """What draws, on a GPU. Raises EngineError where it cannot be used."""
+    choose_device("cuda", 0, gpu_facts())  # before torch is loaded
+    if "portrait" not in rows:
+        raise ModelError(f"the list of bundled models in {folder} has no row 'portrait'; install avatar-live again")
+    from engines.cuda_bundled import networks_on_gpu
+
+    return dict(zip(("motion_code", "synthesis"), networks_on_gpu(verify(rows["portrait"], folder)), strict=True))

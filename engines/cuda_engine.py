@@ -9,35 +9,21 @@ weights: one launch a layer whatever the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from engines.errors import EngineError
-from engines.layer_choices import CUDNN, LayerChoices
+from engines.layer_choices import LayerChoices
+from engines.layer_runners import Measure, Runner, Runners
 from engines.stylegan2 import Generator, StyledConv, ToColour
-from kernels.conv_plan import Plan, likely_plan, possible_plans
-from kernels.cudnn_layer import CudnnLayer
 from kernels.filter_act import Finish
 from kernels.program import Programs, cuda_program, empty_channels_last
 from kernels.style_preparation import StyleLayer, StyleRoom, prepare_styles_into, style_table
-from kernels.styled_conv2d import PackedWeight, StyledLayer, pack_weight
+from kernels.styled_conv2d import PackedWeight, pack_weight
 from kernels.to_rgb import to_rgb_into
-
-Measure = Callable[[Callable[[], None]], float]  # milliseconds of one call
-
-
-class Runner(Protocol):
-    """What computes one styled layer: ``StyledLayer`` or ``CudnnLayer``."""
-
-    def run(
-        self, y: Tensor, x: Tensor, style: Tensor, scale: Tensor, noise: Tensor | None, strength: float,
-        bias: Tensor | None, finish: Finish,
-    ) -> None:  # fmt: skip
-        """See ``StyledLayer.run``."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,13 +49,6 @@ class Colour:
     picture: Tensor
 
 
-def layer_name(conv: StyledConv, batch: int) -> str:
-    """A layer's shape as text: what a measurement is kept under."""
-    o, i, _, _ = conv.weight.shape
-    size = conv.noise.shape[-1] // conv.up
-    return f"up{conv.up} {i}to{o} {size}px n{batch}"
-
-
 class CudaGenerator:
     """A skip generator of StyleGAN2.
 
@@ -92,7 +71,7 @@ class CudaGenerator:
         if noise not in ("const", "zero"):
             raise ValueError(f"noise is {noise!r}; wanted const or zero")
         self.config, self.batch, self.noise = config, batch, noise
-        self.programs, self._choices, self._measure = programs, choices, measure
+        self.programs, self._runners = programs, Runners(programs, batch, choices, measure)
         self._fir = generator.synthesis.filter.float().contiguous()
         self._taps = (self._fir * 4).flip([0, 1]).contiguous()
         const = generator.synthesis.const.half().expand(batch, -1, -1, -1)
@@ -129,9 +108,8 @@ class CudaGenerator:
         limit = self.config.clamp
         noise, bias = conv.noise[None, None].float().contiguous(), conv.bias.float().contiguous()
         packed = pack_weight(conv.weight, conv.up)
-        step = Styled(
-            name, self._runner(conv, packed, y), y, noise, float(conv.noise_strength), bias, Finish(limit=limit)
-        )
+        runner = self._runners.runner(conv.weight, packed, y, conv.up, self._fir if conv.up == 2 else None)
+        step = Styled(name, runner, y, noise, float(conv.noise_strength), bias, Finish(limit=limit))
         return step, packed
 
     def _colour(self, colour: ToColour, resolution: int) -> Colour:
@@ -139,36 +117,6 @@ class CudaGenerator:
         shape = (self.batch, len(weight), resolution, resolution)
         picture = empty_channels_last(*shape, self._start, torch.float32)
         return Colour(weight, colour.bias.float().contiguous(), colour.clamp, picture)
-
-    def _runner(self, conv: StyledConv, packed: PackedWeight, y: Tensor) -> Runner:
-        """The layer's runner: the measured one, or the one that is likely the fastest."""
-        outputs, inputs, size = *conv.weight.shape[:2], conv.noise.shape[-1] // conv.up
-        processors = self.programs("styled_conv2d").processors
-        shape = (size, size, inputs, outputs, self.batch, conv.up, processors)
-        if self._choices is None or self._measure is None:
-            return self._make(conv, packed, likely_plan(*shape).label())
-        measure = self._measure
-        x = torch.randn_like(y[:, :1, :size, :size].expand(-1, inputs, -1, -1).contiguous())
-        x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-        style, scale = torch.ones_like(x[:, :, 0, 0]), torch.ones_like(y[:, :, 0, 0], dtype=torch.float32)
-        style, scale = style.contiguous(), scale.contiguous()
-
-        def time(candidate: str) -> float:
-            runner = self._make(conv, packed, candidate)
-            return measure(lambda: runner.run(y, x, style, scale, None, 0.0, None, Finish()))
-
-        candidates = [*(plan.label() for plan in possible_plans(*shape)), CUDNN]
-        return self._make(conv, packed, self._choices.choose(layer_name(conv, self.batch), candidates, time))
-
-    def _make(self, conv: StyledConv, packed: PackedWeight, candidate: str) -> Runner:
-        f = self._fir if conv.up == 2 else None
-        if candidate == CUDNN:
-            return CudnnLayer(self.programs, packed, conv.up, f)
-        plan = Plan.parse(candidate)
-        if plan.folded:
-            packed = pack_weight(conv.weight, conv.up, None, self._fir)
-        size = conv.noise.shape[-1] // conv.up
-        return StyledLayer(self.programs, packed, plan, (self.batch, size, size), conv.up, f, like=self._start)
 
     def run(self, wplus: Tensor | None = None) -> Tensor:
         """Draw W+ float32 [N, rows, w_dim]; None draws what ``self.wplus`` holds, as a graph does.

@@ -3,8 +3,9 @@
     choice = choose_device("auto", needed_bytes, gpu_facts())
     choice.kind, choice.reason             # "cpu", "the GPU is not used: ..."
 
-``auto`` takes the GPU where it can be used and says why where it cannot; ``cuda`` fails with the same reason. Nothing
-heavy is loaded before it is known to be there: without torch the answer costs nothing.
+``auto`` takes the GPU where it can be used and says why where it cannot; ``cuda`` fails with the same reason. The
+program itself stays on the CPU with ``auto`` until the GPU path has been checked on one, and says so. Nothing heavy is
+loaded before it is known to be there: without torch the answer costs nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Literal
 from engines.errors import EngineError
 
 OLDEST_CAPABILITY = (7, 5)
+UNCHECKED = "its path has not been checked on a GPU yet; try --device cuda"
 INSTALL = "pip install 'avatar-live[cuda]'"
 
 
@@ -95,6 +97,15 @@ def choose_device(requested: str, needed_bytes: int, facts: GpuFacts) -> DeviceC
     if requested == "cuda":
         raise EngineError(f"--device cuda cannot be used: {problem}; or use --device auto")
     return DeviceChoice("cpu", f"the GPU is not used: {problem}")
+
+
+def device_line(requested: str) -> str:
+    """What ``--device`` chose and why, in one line for people; loads nothing heavy."""
+    if requested != "auto":
+        return f"{requested}, as asked for"
+    if driver_version() == 0:
+        return "cpu; there is no NVIDIA driver"
+    return f"cpu; the NVIDIA GPU is not used: {UNCHECKED}"
 
 
 def gpu_facts() -> GpuFacts:

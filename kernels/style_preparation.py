@@ -149,10 +149,15 @@ class StyleRoom:
 
 def prepare_styles_into(programs: Programs, room: StyleRoom, wplus: Tensor, table: StyleTable) -> None:
     """The two launches alone."""
-    n, rows, dim = wplus.shape
     inputs, units = len(table.row), len(table.units)
     program = programs("style_preparation")
-    first: list[Argument] = [room.raw, wplus, table.affine, table.bias, table.row, inputs, rows, dim]
-    program.launch("style_affine", (math.ceil(inputs / 8), n, 1), 256, first)
+    affine_into(programs, room.raw, wplus, table.affine, table.bias, table.row)
     tensors: list[Argument] = [room.scales, room.styles, room.raw, table.energy, table.peak, table.units]
-    program.launch("style_scale", (math.ceil(units / 8), n, 1), 256, [*tensors, units, inputs])
+    program.launch("style_scale", (math.ceil(units / 8), len(wplus), 1), 256, [*tensors, units, inputs])
+
+
+def affine_into(programs: Programs, y: Tensor, wplus: Tensor, affine: Tensor, bias: Tensor, row: Tensor) -> None:
+    """The first launch alone: y[n, r] = affine[r] . wplus[n, row[r]] + bias[r], all float32 but row, int32."""
+    n, rows, dim = wplus.shape
+    given: list[Argument] = [y, wplus, affine, bias, row, len(row), rows, dim]
+    programs("style_preparation").launch("style_affine", (math.ceil(len(row) / 8), n, 1), 256, given)

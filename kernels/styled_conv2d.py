@@ -132,8 +132,8 @@ def styled_conv2d(
         raise ValueError(f"trim goes with up 2 and filters that are not folded; got up {up}, {plan}")
     fast = kernel(impl, _styled_conv2d_kernel, given, unfit)
     run = choose("styled_conv2d", impl, _styled_conv2d_reference, *fast)
-    extra = (addend, trim)
-    return run(x, weight, styles, bias, noise, strength, up, resample_filter, demodulate, flip_weight, finish, plan, extra)
+    how = (up, resample_filter, demodulate, flip_weight, finish, plan, addend, trim)
+    return run(x, weight, styles, bias, noise, strength, *how)
 
 
 def _unfit(x: Tensor, weight: Tensor, up: int, f: Tensor | None) -> str | None:
@@ -150,9 +150,8 @@ def _unfit(x: Tensor, weight: Tensor, up: int, f: Tensor | None) -> str | None:
 def _styled_conv2d_reference(
     x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor | None, noise: Tensor | None, strength: float, up: int,
     f: Tensor | None, demodulate: bool, flip_weight: bool | None, finish: Finish, plan: Plan | None,
-    extra: tuple[Tensor | None, bool],
+    addend: Tensor | None, trim: bool,
 ) -> Tensor:  # fmt: skip
-    addend, trim = extra
     # 1. Modulated convolution. 2. Add noise times its strength, and the addend.
     y = _trimmed(x, weight, styles, f, demodulate) if trim and f is not None else modulated_conv2d(
         x, weight, styles, noise=None if noise is None else noise * strength, up=up, padding=weight.shape[-1] // 2,
@@ -181,9 +180,8 @@ def _trimmed(x: Tensor, weight: Tensor, styles: Tensor, f: Tensor, demodulate: b
 def _styled_conv2d_kernel(
     programs: Programs, x: Tensor, weight: Tensor, styles: Tensor, bias: Tensor | None, noise: Tensor | None,
     strength: float, up: int, f: Tensor | None, demodulate: bool, flip_weight: bool | None, finish: Finish,
-    plan: Plan | None, extra: tuple[Tensor | None, bool],
+    plan: Plan | None, addend: Tensor | None, trim: bool,
 ) -> Tensor:  # fmt: skip
-    addend, trim = extra
     n, inputs, h, w = x.shape
     outputs = weight.shape[0]
     plan = plan or likely_plan(h, w, inputs, outputs, n, up, programs("styled_conv2d").processors)
@@ -247,9 +245,7 @@ class StyledLayer:
             return
         assert self._unfiltered is not None and self._filter is not None
         self._convolve(self._unfiltered, x, style, scale, None, 0.0, None, RAW, None)
-        filter_act_into(
-            self._programs, y, self._unfiltered, self._filter, noise, strength, bias, finish, addend=addend
-        )
+        filter_act_into(self._programs, y, self._unfiltered, self._filter, noise, strength, bias, finish, addend=addend)
 
     def _convolve(
         self, y: Tensor, x: Tensor, style: Tensor, scale: Tensor, noise: Tensor | None, strength: float,

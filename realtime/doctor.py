@@ -176,12 +176,13 @@ def _gpu() -> Iterable[Finding]:
 
 def _cuda_engine() -> Iterable[Finding]:
     """Whether the CUDA engine can run, and what it chose for each layer."""
-    from engines.devices import gpu_facts
+    from engines.devices import UNCHECKED, gpu_facts
     from engines.layer_choices import stored_choices
 
     facts = gpu_facts()
     if facts.problem is None:
         yield Finding("good", f"{facts.name}, {facts.free_bytes // 2**20} of {facts.total_bytes // 2**20} MiB free")
+        yield Finding("missing", "--device auto does not use it", UNCHECKED)
     else:
         yield Finding("missing", f"the CUDA engine cannot run: {facts.problem}")
     for line in stored_choices():

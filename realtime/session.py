@@ -100,6 +100,7 @@ def _open(
     console: Console,
 ) -> Pipeline:
     """The pipeline with everything open; what was opened is closed again if something cannot be."""
+    from engines.devices import device_line
     from realtime.capture import open_source
     from realtime.compositing import output_size
     from realtime.pipeline import Pipeline, build_stages
@@ -118,7 +119,9 @@ def _open(
         observer = sheet.add if sheet is not None else None
         pipeline = Pipeline(source, stages, outputs, clock, pace, statistics, observer)
         backends |= {"source": source.describe(), "model": model, "outputs": [output.describe() for output in outputs]}
-        lines = [("source", backends["source"]), ("model", model), *(("output", out.describe()) for out in outputs)]
+        device = device_line(settings.generating.device)
+        lines = [("source", backends["source"]), ("model", model), ("device", device)]
+        lines += [("output", out.describe()) for out in outputs]
         for name, line in lines:
             console.print(f"{name:7}{line}", markup=False, highlight=False, soft_wrap=True)
         opened.pop_all()  # from here on the pipeline closes them

@@ -4,39 +4,24 @@
 Each generator is first compared with plain PyTorch in float16, both against float64, then timed:
 this project's kernels in one CUDA graph (each layer by what is fastest here), against plain PyTorch in float32 and
 float16, torch.compile (max-autotune), and our engine with cuDNN for every convolution. Then the encoder (IR-SE-50's
-size), and whole frames with transfers at 720p and 1080p. Medians, cold L2; results go to docs/measurements.
+size) and the generator by TensorRT, the bundled model, and whole frames with transfers at 720p and 1080p, with full and
+half channels. Medians, cold L2; results go to docs/measurements.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tools.bench_frames import frames
 from tools.bench_kernels import compared
 from tools.gpu import configuration, e4e_configuration, identity, numbers, random_generator, require_gpu
 from tools.layer_arithmetic import costs
 from tools.record import ROOT, record
 
-FRAMES = {"720p": (720, 1280), "1080p": (1080, 1920)}
 VARIANTS = ("ours", "cudnn", "eager-fp32", "eager-fp16", "compile-fp16")
-
-
-def captured(call: Callable[[], Any]) -> Callable[[], None]:
-    """The call as a CUDA graph."""
-    import torch
-
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            call()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        call()
-    return graph.replay
 
 
 def cudnn_only(folder: Path, who: dict[str, Any]) -> Any:
@@ -57,6 +42,7 @@ def variants(generator: Any, batch: int, who: dict[str, Any], names: list[str]) 
     import torch
 
     from engines.cuda_engine import CudaGenerator
+    from engines.cuda_graphs import captured
     from engines.cuda_synthesis import choices_here
     from engines.cuda_timing import median_ms
     from kernels.cache import cache_folder
@@ -120,59 +106,100 @@ def generators(o: argparse.Namespace, who: dict[str, Any], rates: dict[str, floa
 
 
 def encoders(o: argparse.Namespace) -> list[dict[str, Any]]:
-    """An encoder of IR-SE-50's size (e4e, 18 rows) at 256 px: eager and compiled, float16."""
+    """An encoder of IR-SE-50's size (e4e, 18 rows) at 256 px, float16: eager, as a graph, and by TensorRT."""
     import torch
 
+    from engines.cuda_graphs import captured
     from engines.cuda_timing import median_ms
     from engines.encoders import StyleEncoder
 
     encoder = StyleEncoder(e4e_configuration()).eval().requires_grad_(False).half().cuda()
     crop = torch.randn(1, 3, 256, 256, device="cuda", dtype=torch.float16)
+    calls: dict[str, Callable[[], Any]] = {"eager-fp16": lambda: encoder(crop)}
+    calls["graph-fp16"] = captured(calls["eager-fp16"])
+    rows: list[dict[str, Any]] = []
+    try:
+        engine = built(encoder, crop, "codes")
+        rows.append({"variant": "tensorrt", "difference": checked_engine(encoder, engine, crop)})
+        calls["tensorrt"] = captured(lambda: engine.infer(crop))
+    except Exception as error:  # a benchmark of several ways reports the one that failed
+        rows.append({"variant": "tensorrt", "problem": f"{type(error).__name__}: {str(error)[:300]}"})
+    timed = [{"variant": name, "ms": median_ms(call, o.repeats)} for name, call in calls.items()]
+    print("encoder: " + ", ".join(f"{row['variant']} {row['ms']:.3f} ms" for row in timed))
+    return [*rows, *timed]
+
+
+def built(module: Any, given: Any, output: str) -> Any:
+    """A module as a TensorRT engine. Raises EngineError."""
+    from engines.engine_cache import EngineCache
+    from engines.onnx_export import onnx_bytes
+    from engines.tensorrt_engine import engine_from_onnx
+    from kernels.cache import cache_folder
+
+    onnx = onnx_bytes(module, [given], ["given"], output)
+    return engine_from_onnx(onnx, EngineCache(cache_folder() / "engines"), say=print)
+
+
+def checked_engine(module: Any, engine: Any, given: Any) -> float:
+    """How far an engine is from the module, relative RMS. Raises SystemExit for too far."""
+    from engines.tensorrt_engine import TOLERANCE, difference
+
+    worst = difference([module(given)], engine.infer(given))
+    if not worst <= TOLERANCE:
+        raise SystemExit(f"TensorRT is wrong: it differs by {worst:g}; nothing was timed")
+    return worst
+
+
+def exported_generators(o: argparse.Namespace) -> list[dict[str, Any]]:
+    """The generator by TensorRT, batch 1, so that both are compared."""
+    import torch
+
+    from engines.cuda_graphs import captured
+    from engines.cuda_timing import median_ms
+    from engines.onnx_export import HalfSynthesis
+
     rows = []
-    for name, call in {"eager-fp16": encoder, "graph-fp16": captured(lambda: encoder(crop))}.items():
-        ms = median_ms((lambda call=call: call(crop)) if name == "eager-fp16" else call, o.repeats)  # type: ignore[misc]
-        rows.append({"variant": name, "ms": ms})
+    for resolution in o.resolution:
+        generator = random_generator(configuration(resolution), "cpu")
+        wplus = torch.randn(1, generator.config.rows, generator.config.w_dim).half()
+        row: dict[str, Any] = {"resolution": resolution, "variant": "tensorrt"}
+        try:
+            engine = built(HalfSynthesis(generator), wplus, "picture")
+            given, whole = wplus.cuda(), generator.cuda()
+            row["difference"] = checked_engine(lambda w: whole.synthesis(w.float()), engine, given)
+            row["ms"] = median_ms(captured(lambda: engine.infer(given)), o.repeats)  # noqa: B023 - run at once
+        except Exception as error:  # a benchmark of several ways reports the one that failed
+            row["problem"] = f"{type(error).__name__}: {str(error)[:300]}"
+        rows.append(row)
     return rows
 
 
-def frames(o: argparse.Namespace) -> list[dict[str, Any]]:
-    """Whole frames with transfers: milliseconds from submission to the finished bytes, and frames a second."""
+def bundled(o: argparse.Namespace) -> list[dict[str, Any]]:
+    """The bundled model: motion code and synthesis, each as a graph, and both with what goes to and fro."""
+    import time
+
     import numpy as np
 
-    from engines.cuda_engine import CudaGenerator
-    from engines.cuda_frame import FrameEngine, Place
-    from engines.cuda_synthesis import choices_here
+    from engines.bundled import LAYERS, manifest, verify
+    from engines.cuda_bundled import networks_on_gpu
     from engines.cuda_timing import median_ms
+    from engines.motion import AT_REST
 
-    rows = []
-    resolution = max(o.resolution)
-    generator = random_generator(configuration(resolution), "cuda")
-    engine = CudaGenerator(generator, choices=choices_here(), measure=lambda call: median_ms(call, 20))
-    wplus = np.zeros((engine.config.rows, engine.config.w_dim), np.float32)
-    for name, (height, width) in FRAMES.items():
-        step = resolution / height * 1.25  # the portrait is 0.8 of the picture's height
-        into = np.array([[step, 0, -width * step / 4], [0, step, -height * step / 10]])
-        back = np.array([[1 / step, 0, width / 4], [0, 1 / step, height / 10]])
-        place = Place(np.array([[height / 512, 0, width / 4], [0, height / 512, height / 10]]), into, back)
-        whole = FrameEngine(engine, height, width)
-        pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        alone = []
-        for _ in range(o.repeats):
-            start = time.perf_counter()
-            whole.submit(pixels, place, wplus)
-            whole.collect()
-            alone.append(time.perf_counter() - start)
-        whole.submit(pixels, place, wplus)
+    motion_code, synthesis = networks_on_gpu(verify(manifest()["portrait"]))
+    dim = motion_code.network.painted.affine.in_features
+    w, motion = np.zeros((1, dim), np.float32), np.array([list(AT_REST.values())], np.float32)
+    wplus = np.zeros((1, LAYERS, dim), np.float32)
+    rows = [
+        {"part": "motion code", "ms": median_ms(motion_code.replay, o.repeats)},
+        {"part": "synthesis", "ms": median_ms(synthesis.replay, o.repeats)},
+    ]
+    whole = []
+    for _ in range(o.repeats):
         start = time.perf_counter()
-        for _ in range(o.repeats):
-            whole.submit(pixels, place, wplus)
-            whole.collect()
-        rate = o.repeats / (time.perf_counter() - start)
-        whole.collect()
-        rows.append({"frame": name, "resolution": resolution, "ms": 1e3 * sorted(alone)[len(alone) // 2], "fps": rate})
-        print(
-            f"{name} with {resolution} px: {rows[-1]['ms']:.3f} ms from submission to bytes, {rate:.0f} frames a second"
-        )
+        synthesis.infer(wplus, *motion_code.infer(w, motion))
+        whole.append(time.perf_counter() - start)
+    rows.append({"part": "both, to the picture's numbers", "ms": 1e3 * sorted(whole)[len(whole) // 2]})
+    print("bundled: " + ", ".join(f"{row['part']} {row['ms']:.3f} ms" for row in rows))
     return rows
 
 
@@ -210,11 +237,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     with torch.no_grad():
         who, rates = identity(), measured_rates()
-        drawn, encoded, whole = generators(o, who, rates), encoders(o), frames(o)
-    choices = choices_here().lines()
-    file = record(
-        "gpu-generator", o.json, gpu=who, rates=rates, generators=drawn, encoders=encoded, frames=whole, choices=choices
-    )
+        found: dict[str, Any] = {"generators": generators(o, who, rates), "encoders": encoders(o)}
+        found |= {"exported": exported_generators(o), "bundled": bundled(o), "frames": frames(o)}
+    file = record("gpu-generator", o.json, gpu=who, rates=rates, choices=choices_here().lines(), **found)
     print(f"written to {file.relative_to(ROOT) if file.is_relative_to(ROOT) else file}")
 
 

@@ -2,8 +2,9 @@
 
     python -m tools.export_models --generator runs/generator/checkpoint.pt --encoder runs/encoder/checkpoint.pt
 
-Writes ``engines/weights/{encoder,mapping,motion_code,synthesis,synthesis_int8}.onnx`` (weights in half precision) and,
-over these and what ``find_directions`` wrote beside them, ``manifest.toml``.
+Writes ``engines/weights/{encoder,mapping,motion_code,synthesis,synthesis_int8}.onnx`` (weights in half precision), the
+generator's own tensors for the GPU as ``portrait.safetensors`` and, over these and what ``find_directions`` wrote beside
+them, ``manifest.toml``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engines.motion import MOTION
@@ -34,6 +36,7 @@ MADE = {
     "motion_code.onnx": "tools/train_generator.py on heads of tools/face_world",
     "synthesis.onnx": "tools/train_generator.py on heads of tools/face_world",
     "synthesis_int8.onnx": "tools/quantise.py from the same weights as synthesis.onnx",
+    "portrait.safetensors": "tools/train_generator.py on heads of tools/face_world",
     "directions.safetensors": "tools/find_directions.py with the mapping network",
 }
 
@@ -127,6 +130,12 @@ def halve(model: onnx.ModelProto) -> None:
         graph.node.insert(0, node)
 
 
+def save_tensors(generator: PortraitGenerator, file: Path) -> None:
+    """The generator's own tensors, for the GPU: large ones in half precision, as in the ONNX files."""
+    tensors = {f"generator.{name}": value.detach() for name, value in generator.state_dict().items()}
+    save_file({n: (v.half() if v.numel() >= 256 else v.float()).contiguous() for n, v in tensors.items()}, file)
+
+
 def manifest_row(file: Path, made: str) -> str:
     """One table of the manifest."""
     data = file.read_bytes()
@@ -159,6 +168,7 @@ def main() -> None:
     w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
     codes = tuple(c.detach() for c in generator.motion_code(w, motion))
     to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], code, o.out / "motion_code.onnx")
+    save_tensors(generator, o.out / "portrait.safetensors")
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
     for file, network in (("synthesis", generator), ("synthesis_int8", rounded(generator, o.out))):
         to_onnx(Synthesis(network), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / f"{file}.onnx")

@@ -37,8 +37,8 @@ def configuration(resolution: int, half: bool = False) -> GeneratorConfig:
     return GeneratorConfig(resolution, W_DIM, W_DIM, 0, channels(resolution, half), "skip", clamp=256.0)
 
 
-def e4e_configuration() -> Any:
-    """An encoder of e4e's size for 1024 px: IR-SE-50, 18 rows, heads on features of 16, 32 and 64 px."""
+def e4e_configuration(rows: int = 18) -> Any:
+    """An encoder of e4e's size, as for 1024 px: IR-SE-50, 18 rows, heads on features of 16, 32 and 64 px."""
     from engines.encoders_config import STAGES, EncoderConfig
 
     blocks, last = [], 64
@@ -46,7 +46,7 @@ def e4e_configuration() -> Any:
         blocks += [(last if k == 0 else wide, wide, 2 if k == 0 else 1, wide // 16) for k in range(count)]
         last = wide
     starts = [sum(STAGES[24][:k]) for k in range(4)]
-    heads = (4,) * 3 + (5,) * 4 + (6,) * 11
+    heads = ((4,) * 3 + (5,) * 4 + (6,) * 11)[:rows]
     return EncoderConfig(3, 64, tuple(blocks), heads, W_DIM, (starts[2] - 1, starts[3] - 1), deltas=True)
 
 

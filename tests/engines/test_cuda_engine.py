@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engines.cuda_engine import CudaGenerator, layer_name
+from engines.cuda_engine import CudaGenerator
 from engines.errors import EngineError
 from engines.layer_choices import CUDNN, LayerChoices, stored_choices
+from engines.layer_runners import layer_name
 from engines.stylegan2 import Generator
 from engines.stylegan2_config import GeneratorConfig
 from kernels.emulation import emulated_program, emulation_refusal
@@ -78,8 +79,9 @@ def test_choices_are_kept_for_their_own_identity_only(tmp_path):
 
 
 def test_a_layers_name_holds_what_its_time_depends_on():
-    block = _generator().synthesis.blocks["8"]
-    assert layer_name(block.conv0, 2) == "up2 24to16 4px n2"
+    conv = _generator().synthesis.blocks["8"].conv0
+    assert layer_name(conv.weight, 4, 2, 2) == "up2 24to16 4px n2"
+    assert layer_name(torch.zeros(5, 3, 1, 1), 64, 1, 1, True) == "1x1 up1 3to5 64px n1 trimmed"
     assert CUDNN == "cudnn"
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engines.devices import GpuFacts, choose_device, driver_problem, gpu_errors, gpu_facts
+from engines.devices import GpuFacts, choose_device, device_line, driver_problem, gpu_errors, gpu_facts
 from engines.errors import EngineError
 
 GIB = 1024**3
@@ -69,3 +69,11 @@ def test_this_computer_is_asked_and_either_draws_or_says_why():
 def test_asking_costs_nothing_heavy():
     code = "import sys, engines.devices; print([m for m in ('torch', 'cupy', 'tensorrt') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_what_was_chosen_is_said_in_one_line(monkeypatch):
+    assert device_line("cuda") == "cuda, as asked for"
+    cases = {0: "cpu; there is no NVIDIA driver", 13000: "cpu; the NVIDIA GPU is not used: its path"}
+    for version, wanted in cases.items():
+        monkeypatch.setattr("engines.devices.driver_version", lambda version=version: version)
+        assert device_line("auto").startswith(wanted)

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from engines.cuda_engine import CudaGenerator
-from engines.cuda_frame import FrameEngine, Place
+from engines.cuda_frame import FrameEngine, Moment, Place
+from engines.installed_directions import RowEdit
 from tests.compare import check_close
 from tools.gpu import configuration, random_generator
 
 pytestmark = pytest.mark.gpu
 
-PLACE = Place(
-    np.array([[2.0, 0, 300.0], [0, 2.0, 90.0]]),
-    np.array([[0.5, 0, -150.0], [0, 0.5, -45.0]]),
-    np.array([[2.0, 0, 300.0], [0, 2.0, 90.0]]),
-)
+CROP = np.array([[2.0, 0, 300.0], [0, 2.0, 90.0]])
+PLACE = Place((0.5, 0, -150.0, 0, 0.5, -45.0), (380, 160, 360, 420), 20.0, 4, 0, 256, 1.0)
+OUTLINE = np.array([[440.0, 220.0], [680.0, 220.0], [680.0, 520.0], [440.0, 520.0]])
+MOMENT = Moment(CROP, PLACE, OUTLINE)
 FRAME = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
 
 
@@ -45,23 +45,22 @@ def test_a_replayed_graph_gives_the_same_bytes_as_single_launches(engine):
     results = []
     for graph in (True, False):
         frames = FrameEngine(engine, 720, 1280, graph=graph)
-        for wplus in _codes(engine, 3):
-            frames.submit(FRAME, PLACE, wplus)
-            results.append(frames.collect().copy())
+        tickets = [frames.submit(FRAME, MOMENT, wplus) for wplus in _codes(engine, 3)]  # two on their way, one more
+        results += [ticket.result() for ticket in tickets]
     for one, two in zip(results[:3], results[3:], strict=True):
         assert np.array_equal(one, two)
     assert not np.array_equal(results[0], results[1]), "another code draws another picture"
 
 
 def test_an_edit_needs_no_new_capture(engine):
-    frames = FrameEngine(engine, 720, 1280)
     (wplus,) = _codes(engine, 1)
-    frames.offset.fill_(0.5)
-    frames.submit(FRAME, PLACE, wplus)
-    edited = frames.collect().copy()
-    frames.offset.zero_()
-    frames.submit(FRAME, PLACE, wplus + np.float32(0.5))
-    assert np.array_equal(edited, frames.collect())
+    step = np.full_like(wplus, 0.25)
+    edited = FrameEngine(engine, 720, 1280, edits=[RowEdit(lambda w, s: w + s * 2 * step, step, 2.0)])
+    plain = FrameEngine(engine, 720, 1280)
+    for strength in (1.0, 0.0, -1.0):
+        got = edited.submit(FRAME, Moment(CROP, PLACE, OUTLINE, strengths=[strength]), wplus).result()
+        wanted = plain.submit(FRAME, MOMENT, wplus + np.float32(0.5 * strength)).result()
+        assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
 
 
 def test_ten_thousand_frames_take_no_more_memory(engine):
@@ -69,8 +68,7 @@ def test_ten_thousand_frames_take_no_more_memory(engine):
     (wplus,) = _codes(engine, 1)
     free: list[int] = []
     for number in range(10_000):
-        frames.submit(FRAME, PLACE, wplus)
-        frames.collect()
+        frames.submit(FRAME, MOMENT, wplus).result()
         if number in (100, 9_999):
             free.append(torch.cuda.mem_get_info()[0])
     assert free[0] - free[1] <= 1 << 20, f"{free[0] - free[1]} bytes were not given back"

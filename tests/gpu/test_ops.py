@@ -7,9 +7,10 @@ import torch
 
 from kernels.align_crop import align_crop
 from kernels.bias_act import ACTIVATIONS, bias_act
-from kernels.blend_back import blend_back, match_colours
 from kernels.conv_plan import TILES, Plan
 from kernels.filter_act import filter_act
+from kernels.painted_rgb import painted_rgb
+from kernels.paste_face import Place, level_pixels, paste_face, write_levels
 from kernels.style_preparation import StyleLayer, prepare_styles, style_table
 from kernels.styled_conv2d import pack_weight, styled_conv2d
 from kernels.to_rgb import to_rgb
@@ -120,19 +121,56 @@ def test_styles():
 def test_picture_ends():
     draw = torch.Generator().manual_seed(0)
     frame = torch.randint(0, 256, (720, 1280, 3), dtype=torch.uint8, generator=draw).cuda()
-    portrait = torch.rand(256, 256, 4, generator=draw).cuda() * torch.tensor([0.3, 0.3, 0.3, 1.0]).cuda()
-    into, back = (
-        torch.tensor([[0.5, 0.1, -50.0], [-0.1, 0.5, 9.0]]),
-        torch.tensor([[1.9, -0.4, 98.0], [0.4, 1.9, -37.0]]),
-    )
-    crops = [align_crop(frame, back.cuda(), 256, grid=2, impl=i) for i in ("cuda", "reference")]
-    torch.testing.assert_close(crops[0], crops[1], rtol=0, atol=1e-3)
-    matches = [match_colours(frame, portrait, back.cuda(), impl=i) for i in ("cuda", "reference")]
-    torch.testing.assert_close(matches[0], matches[1], rtol=1e-2, atol=0.1)
-    done = [blend_back(frame, portrait, into.cuda(), match=matches[1], impl=i).int() for i in ("cuda", "reference")]
-    assert (done[0] - done[1]).abs().max() <= 1
+    back = torch.tensor([[1.9, -0.4, 98.0], [0.4, 1.9, -37.0]]).cuda()
+    for grid in (0, 3):
+        crops = [align_crop(frame, back, 256, grid=grid, impl=i) for i in ("cuda", "reference")]
+        torch.testing.assert_close(crops[0], crops[1], rtol=0, atol=1e-3)
     for layout in ("nv12", "i420"):
         yuv = [bgr_to_yuv(frame, layout, impl=i) for i in ("cuda", "reference")]
         assert (yuv[0].int() - yuv[1].int()).abs().max() <= 1
         bgr = [yuv_to_bgr(yuv[1], layout, impl=i).int() for i in ("cuda", "reference")]
         assert (bgr[0] - bgr[1]).abs().max() <= 1
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_a_pasted_face(level):
+    draw = torch.Generator().manual_seed(1)
+    frame = torch.randint(0, 256, (720, 1280, 3), dtype=torch.uint8, generator=draw)
+    levels = torch.zeros(level_pixels(512), 4)
+    write_levels(levels, torch.rand(3, 512, 512, generator=draw) * 1.6 - 0.8)
+    angles = torch.arange(36) * (2 * torch.pi / 36)
+    outline = torch.stack([600 + 150 * angles.cos(), 360 + 200 * angles.sin()], dim=1)
+    step = (512 >> level) / 500
+    place = Place((step, 0.02, -340 * step, -0.02, step, -100 * step), (420, 130, 360, 460), 25.0, 36, level, 512, 0.3)
+    given = [levels, torch.tensor(place.numbers()), outline, torch.tensor([[1.1, 1.0, 0.9], [3.0, 0.0, -3.0]])]
+    exact = paste_face(frame, *(t.double() for t in given), impl="reference")
+    fast = [t.cpu() for t in paste_face(frame.cuda(), *(t.cuda() for t in given), impl="cuda")]
+    torch.testing.assert_close(fast[1].double(), exact[1], rtol=1e-3, atol=1e-2)
+    assert (fast[0].int() - exact[0].int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("n", "inputs", "second", "size"), [(1, 48, 72, 128), (3, 37, 3, 9)])
+def test_painted_rgb(n, inputs, second, size):
+    x, m, bias = _draw(n, inputs, size, size), _draw(n, inputs, 16) / 4, _draw(16)
+    more = {"x2": _draw(n, second, size, size), "m2": _draw(n, second, 16) / 4, "skip": _draw(n, 4, size, size)}
+    exact = painted_rgb(
+        *(t.double() for t in (x, m, bias)), impl="reference", **{k: v.double() for k, v in more.items()}
+    )
+    fast, plain = (painted_rgb(x.half(), m, bias, impl=i, **more) for i in ("cuda", "reference"))
+    check_close(fast, plain, exact, f"{inputs} and {second} features")
+
+
+@pytest.mark.parametrize(("up", "trim"), [(1, False), (2, False), (2, True)])
+def test_an_addend_and_a_trimmed_edge(up, trim):
+    x, weight, styles, bias = _draw(2, 128, 33, 19), _draw(80, 128, 3, 3), _draw(2, 128), _draw(80)
+    addend = _draw(2, 80, 33 * up, 19 * up)
+    f = setup_filter([1, 2, 1, 0], device="cuda") if up == 2 else None
+
+    def run(dtype: torch.dtype, impl: str) -> torch.Tensor:
+        given = {"addend": addend.to(dtype), "bias": bias.to(dtype)}
+        tensors = (x.to(dtype), weight.to(dtype), styles.to(dtype))
+        return styled_conv2d(*tensors, **given, up=up, resample_filter=f, trim=trim, impl=impl)
+
+    check_close(
+        run(torch.float16, "cuda"), run(torch.float16, "reference"), run(torch.float64, "reference"), f"up {up}"
+    )

@@ -11,7 +11,10 @@ import pytest
 
 pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = "test_every_plan or test_folded_filters or test_filter_act or test_bias_act or test_picture_ends or test_styles"
+SMALL = (
+    "test_every_plan or test_folded_filters or test_filter_act or test_bias_act or test_picture_ends or test_styles "
+    "or test_a_pasted_face or test_painted_rgb or test_an_addend_and_a_trimmed_edge"
+)
 
 
 @pytest.mark.skipif(shutil.which("compute-sanitizer") is None, reason="compute-sanitizer is not installed")

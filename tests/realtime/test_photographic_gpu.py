@@ -4,103 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import av
 import numpy as np
 import pytest
 
-from engines.cuda_imported import load_on_gpu
-from engines.imported import load_imported
-from engines.installed_directions import install_directions
-from kernels.emulation import emulated_program, emulation_refusal
+from kernels.emulation import emulation_refusal
 from realtime import photographic
-from realtime.clock import FakeClock
-from realtime.frames import Frame, LatePicture
-from realtime.photographic_alignment import PhotographicAligner
-from realtime.photographic_compositing import PhotographicCompositor
-from realtime.photographic_gpu import FrameStages, WholeFrame, filter_settings
-from realtime.settings import CompositingSettings, SmoothingSettings, TrackingSettings
-from realtime.smoothing import Smoother
-from realtime.stages import Stages
-from realtime.statistics import Statistics
-from realtime.strengths import Sweep
-from realtime.tracking import Tracker
+from realtime.frames import LatePicture
+from realtime.photographic_gpu import filter_settings
+from realtime.settings import SmoothingSettings
+from tests.realtime.gpu_rig import cpu_stages, drawn_by, edits, gpu_stages, tracked
 from tests.realtime.imported_model import models, tiny_models
 
-__all__ = ["models", "tiny_models"]
+__all__ = ["models", "tiny_models", "tracked"]
 pytestmark = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
-
-SIZE = (480, 480)
-COUNT = 3
-
-
-class Recorded:
-    """A tracker that answers with faces that were found before."""
-
-    def __init__(self, faces):
-        self.faces = faces
-
-    def track(self, frame):
-        return self.faces[frame.frame_id]
-
-    def close(self):
-        pass
-
-
-@pytest.fixture(scope="module")
-def tracked():
-    """Frames of a clip, 80 ms apart, and their faces."""
-    from tests.conftest import MEDIA
-
-    if not (MEDIA / "clips" / "d6.mp4").is_file():
-        pytest.skip("no clips")
-    frames = []
-    with av.open(str(MEDIA / "clips" / "d6.mp4")) as file:
-        for number, picture in enumerate(file.decode(video=0)):
-            if number % 2 == 0:
-                pixels = np.ascontiguousarray(picture.to_ndarray(format="bgr24"))
-                frames.append(Frame(number // 2, number * 40_000_000, pixels))
-            if len(frames) == COUNT:
-                break
-    tracker = Tracker(TrackingSettings())
-    faces = [tracker.track(frame) for frame in frames]
-    tracker.close()
-    assert all(face is not None for face in faces)
-    return frames, faces
-
-
-def edits(folder):
-    np.save(folder / "older.npy", np.full([1, 32], 0.1, np.float32))
-    install_directions(folder / "older.npy", folder, "older")
-    return {"older": 1.0, "older.2-4": Sweep(0.0, 1.0, 0.5)}
-
-
-def cpu_stages(folder, tracker, worn, smoothing, compositing, size):
-    model = load_imported(folder / "tiny", precision="f32")
-    return Stages(
-        tracker=tracker,
-        aligner=PhotographicAligner(),
-        encoder=photographic.PhotographicEncoder(model),
-        smoother=Smoother(smoothing, None, 256),
-        editor=photographic.PhotographicEditor(worn, folder, model.centre),
-        generator=photographic.PhotographicGenerator(model),
-        compositor=PhotographicCompositor(compositing, size),
-    )
-
-
-def gpu_stages(folder, tracker, worn, smoothing, compositing, size):
-    model = load_on_gpu(folder / "tiny", device="cpu", programs=emulated_program)
-    worn = photographic.PhotographicEditor(worn, folder, model.centre).edits
-    whole = WholeFrame(compositing, size, model, Smoother(smoothing, None, 256), smoothing, worn)
-    return FrameStages(tracker, whole)
-
-
-def drawn_by(build, folder, faces, frames, worn, size=SIZE, **compositing):
-    smoothing = photographic.smoothing(SmoothingSettings())
-    stages = build(
-        folder, Recorded(faces), worn, smoothing, CompositingSettings(mode="paste", **compositing), size
-    )  # fmt: skip
-    statistics = Statistics(FakeClock())
-    return [stages.draw(frame, statistics) for frame in frames]
 
 
 def test_the_gpus_frames_are_the_cpus(models, tracked):
@@ -113,7 +29,6 @@ def test_the_gpus_frames_are_the_cpus(models, tracked):
         changed = (wanted.pixels != frame.pixels).any(axis=2)
         difference = np.abs(got.pixels.astype(int) - wanted.pixels.astype(int)).max(axis=2)
         other = np.abs(unedited.pixels.astype(int) - wanted.pixels.astype(int)).max(axis=2)
-        print(difference[changed].mean(), other[changed].mean(), wanted.pixels[changed].std())
         assert 0.05 < changed.mean() < 0.6
         assert difference[changed].mean() < 1.5 and np.percentile(difference[changed], 99) <= 8
         assert (got.pixels != frame.pixels).any(axis=2)[~changed].mean() < 0.01
@@ -132,7 +47,6 @@ def test_frames_of_another_size_and_faces_at_the_edge(models, tracked):
     for wanted, got in zip(theirs, ours, strict=True):
         assert got.pixels.shape == (280, 600, 3)
         difference = np.abs(got.pixels.astype(int) - wanted.pixels.astype(int)).max(axis=2)
-        print(difference.mean(), np.percentile(difference, 99), difference.max())
         assert difference.mean() < 1 and np.percentile(difference, 99) <= 8
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from realtime.clock import FakeClock
 from realtime.errors import OutputError, SourceError
-from realtime.frames import Crop, Face, Frame, Latent, Picture, Portrait
+from realtime.frames import Crop, Face, Frame, Latent, LatePicture, Picture, Portrait
 from realtime.pipeline import CARD_BGR, Pipeline, Stages
 from realtime.settings import PipelineSettings
 from realtime.sources.base import Stalled
@@ -182,6 +182,34 @@ def test_every_frame_of_a_file_leaves_in_order() -> None:
     assert list(figures.stages_ms)[:7] == [
         "tracking", "alignment", "encoding", "smoothing", "editing", "generating", "compositing",
     ]  # fmt: skip
+
+
+class LateStep(Step):
+    """A compositor whose pictures are finished later, elsewhere; the one of frame ``at`` fails there."""
+
+    def composite(self, frame: Frame, face: Face | None, portrait: Portrait | None) -> Picture:
+        def take() -> np.ndarray:
+            if "gpu" in self._failing and frame.frame_id >= self._at:
+                raise ArithmeticError("the GPU broke")
+            return np.full_like(frame.pixels, AVATAR)
+
+        return LatePicture(frame.frame_id, frame.captured_ns, take)
+
+
+def test_pictures_that_are_finished_later_leave_in_order() -> None:
+    rig = Rig(ListSource(frame(number) for number in range(9)), step=LateStep())
+    rig.run()
+    assert [picture.frame_id for picture in rig.outputs[0].pictures] == list(range(9))
+    assert set(rig.outputs[0].levels) == {AVATAR}
+    assert "waiting" in rig.statistics.snapshot().stages_ms
+
+
+def test_one_that_cannot_be_finished_leaves_the_holding_picture_and_is_no_outputs_fault() -> None:
+    rig = Rig(ListSource(frame(number) for number in range(9)), ListOutput(), ListOutput(), step=LateStep((), ["gpu"]))
+    with pytest.raises(ArithmeticError, match="the GPU broke"):
+        rig.run()
+    for output in rig.outputs:
+        assert output.levels == [AVATAR, AVATAR, HOLDING]
 
 
 def test_an_empty_source() -> None:

@@ -79,6 +79,18 @@ def test_exported_networks_equal_the_trained_ones(exported: Path, checkpoints: P
     assert 0 < error.mean() < 0.2  # random weights and codes: far from what it was calibrated on
 
 
+def test_the_gpus_file_holds_the_trained_generator(exported: Path, checkpoints: Path) -> None:
+    from engines.bundled import manifest, verify
+    from engines.cuda_bundled import portrait_network
+    from tools.export_models import load_generator
+
+    trained = load_generator(checkpoints / "generator.pt").generator.state_dict()
+    got = portrait_network(verify(manifest(exported)["portrait"], exported)).state_dict()
+    assert got.keys() == trained.keys()
+    for name, value in got.items():
+        assert torch.equal(value, trained[name]), name
+
+
 @torch.no_grad()
 def test_the_exported_encoder_equals_the_trained_one(exported: Path, checkpoints: Path) -> None:
     from tools.train_encoder import load_encoder

@@ -1,0 +1,161 @@
+"""The bundled generator by this project's kernels: launches over static buffers, so that a graph can hold them.
+
+    portrait = CudaPortrait(network)
+    rgba = portrait.run(wplus, codes)      # float32 [1, S, S, 4], the engine's own buffer
+
+The network is ``engines.portrait``: what the detail maps add comes into the layers' epilogue as an addend, and every
+colour layer's matrix comes from W. All sizes are those of the weights. Leaky ReLU keeps positive factors, so the gain
+of sqrt(2) stands behind it and everything that is added before it is divided by that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engines.layer_choices import LayerChoices
+from engines.layer_runners import Measure, Runner, Runners
+from engines.portrait import ModulatedConv2d, PaintedRGB, PortraitGenerator
+from engines.spatial_code import GRID
+from kernels.filter_act import Finish
+from kernels.painted_rgb import PARTS, painted_rgb_into
+from kernels.program import Programs, cuda_program, empty_channels_last
+from kernels.style_preparation import StyleLayer, StyleRoom, affine_into, prepare_styles_into, style_table
+from kernels.styled_conv2d import pack_weight
+
+ROOT = math.sqrt(2.0)
+ACTIVE, PLAIN = Finish(0.2, ROOT, None), Finish(1.0, 1.0, None)
+WAYS = 16  # numbers that a feature is painted with: four colours at four sub-pixels
+
+
+@dataclass(slots=True, eq=False)
+class Layer:
+    """A layer and where it writes; the number of its style among all."""
+
+    runner: Runner
+    y: Tensor
+    bias: Tensor
+    finish: Finish
+
+
+class CudaPortrait:
+    """A portrait generator at batch 1.
+
+    network: its weights, on the device that will draw. choices, measure, programs: see ``engines.layer_runners``.
+    grid: edge of the smallest features in pixels; tests draw small pictures.
+    """
+
+    def __init__(
+        self, network: PortraitGenerator, *, choices: LayerChoices | None = None, measure: Measure | None = None,
+        programs: Programs = cuda_program, grid: int = GRID,
+    ) -> None:  # fmt: skip
+        self.programs, self._runners = programs, Runners(programs, 1, choices, measure)
+        like = network.painted.bias
+        self._like, self._styles = like, []  # type: tuple[Tensor, list[StyleLayer]]
+        convs = [conv for conv in network.convs if isinstance(conv, ModulatedConv2d)]
+        self._first_up = next(number for number, conv in enumerate(convs) if conv.up)
+        self._levels = sum(conv.up for conv in convs)
+        ones = torch.tensor([1.0, 2.0, 1.0, 0.0], device=like.device) / 4
+        self._fir = ones[:, None] * ones
+        size, self._convs = grid, []  # type: tuple[int, list[Layer]]
+        for number, conv in enumerate(convs):
+            size = 2 * size if conv.up else size
+            self._convs.append(self._conv(conv, size, number))
+        self._injections = [
+            self._injection(layer, gate, self._convs[self._first_up + number].y.shape[-1], self._first_up + number)
+            for number, (layer, gate) in enumerate(zip(network.inject, network.worn, strict=True))
+            if isinstance(layer, nn.Conv2d) and isinstance(gate, nn.Linear)
+        ]
+        self._table = style_table(self._styles)
+        rows = int(len(convs) + len(network.rgb))
+        self.wplus = torch.zeros(1, rows, convs[0].affine.in_features, device=like.device)
+        self._room = StyleRoom(self._table, 1, like.device)
+        features, half = network.painted.affine.out_features // WAYS, torch.float16
+        widths = [convs[0].weight.shape[1]] + [features] * self._levels
+        sizes = [grid << level for level in range(self._levels + 1)]
+        sized = list(zip(widths, sizes, strict=True))
+        self.codes = [torch.zeros(1, width, size, size, device=like.device) for width, size in sized]
+        self._maps = [empty_channels_last(1, width, size, size, like, half) for width, size in sized]
+        self._pictures = [torch.zeros(1, 2 * size, 2 * size, PARTS, device=like.device) for size in sizes]
+        self._paint(network, rows)
+
+    def _conv(self, conv: ModulatedConv2d, size: int, row: int) -> Layer:
+        weight, up = conv.weight.detach(), 2 if conv.up else 1
+        packed = pack_weight(weight, up)
+        self._styles.append(StyleLayer(conv.affine.weight, conv.affine.bias, row, packed.energy, packed.peak))
+        y = empty_channels_last(1, len(weight), size, size, self._like, torch.float16)
+        runner = self._runners.runner(weight, packed, y, up, self._fir if conv.up else None, conv.up)
+        return Layer(runner, y, (conv.bias.detach() / ROOT).contiguous(), ACTIVE)
+
+    def _injection(self, conv: nn.Conv2d, gate: nn.Linear, size: int, row: int) -> Layer:
+        weight = conv.weight.detach() / ROOT
+        packed = pack_weight(weight)
+        self._styles.append(StyleLayer(gate.weight, gate.bias, row, None, packed.peak))
+        y = empty_channels_last(1, len(weight), size, size, self._like, torch.float16)
+        assert conv.bias is not None
+        bias = (conv.bias.detach() / ROOT).contiguous()
+        return Layer(self._runners.runner(weight, packed, y, 1), y, bias, PLAIN)
+
+    def _paint(self, network: PortraitGenerator, rows: int) -> None:
+        """The matrices of all colour layers side by side: where each lies, and the biases."""
+        rgb = [layer for layer in network.rgb if isinstance(layer, PaintedRGB)]
+        layers = [*rgb, network.painted]
+        wanted = [rows - len(rgb) + number for number in range(len(rgb))] + [rows - 1]
+        self._affine = torch.cat([layer.affine.weight for layer in layers]).float().contiguous()
+        self._affine_bias = torch.cat([layer.affine.bias for layer in layers]).float().contiguous()
+        counts = [layer.affine.out_features for layer in layers]
+        row = [number for number, count in zip(wanted, counts, strict=True) for _ in range(count)]
+        self._affine_row = torch.tensor(row, dtype=torch.int32, device=self._like.device)
+        self._mixed = torch.zeros(1, len(row), device=self._like.device)
+        starts = [sum(counts[:number]) for number in range(len(counts))]
+        self._matrices = [
+            self._mixed[:, start : start + count].view(1, -1, WAYS) for start, count in zip(starts, counts, strict=True)
+        ]
+        self._paint_biases = [layer.bias.detach().float().contiguous() for layer in rgb]
+        self._paint_biases[-1] = (self._paint_biases[-1] + network.painted.bias.detach()).contiguous()
+
+    @torch.no_grad()
+    def run(self, wplus: Tensor | None = None, codes: Sequence[Tensor] | None = None) -> Tensor:
+        """Draw W+ float32 [1, rows, dim] and the spatial motion code; None draws what the buffers hold.
+
+        codes: float32, as ``PortraitGenerator.motion_code`` gives them, see ``self.codes``.
+
+        Returns premultiplied RGBA, float32 [1, S, S, 4], around 0..1: the engine's own buffer.
+        """
+        if wplus is not None:
+            self.wplus.copy_(wplus)
+        for own, given in zip(self.codes, codes or (), strict=codes is not None):
+            own.copy_(given)
+        prepare_styles_into(self.programs, self._room, self.wplus, self._table)
+        affine_into(self.programs, self._mixed, self.wplus, self._affine, self._affine_bias, self._affine_row)
+        for half, code in zip(self._maps, self.codes, strict=True):
+            half.copy_(code)
+        x = self._maps[0]
+        for number in range(self._first_up):
+            x = self._drawn(self._convs[number], number, x)
+        self._painted(0, x)
+        for level in range(self._levels):
+            for part in range(2):
+                which = 2 * level + part
+                number = self._first_up + which
+                added = self._drawn(self._injections[which], len(self._convs) + which, self._maps[level + 1])
+                x = self._drawn(self._convs[number], number, x, added)
+            self._painted(level + 1, x)
+        return self._pictures[-1]
+
+    def _drawn(self, layer: Layer, number: int, x: Tensor, added: Tensor | None = None) -> Tensor:
+        style, scale = self._room.layers[number]
+        layer.runner.run(layer.y, x, style, scale, None, 0.0, layer.bias, layer.finish, added)
+        return layer.y
+
+    def _painted(self, level: int, x: Tensor) -> None:
+        last = level == self._levels
+        painted_rgb_into(
+            self.programs, self._pictures[level], x, self._matrices[level], self._paint_biases[level],
+            self._maps[level] if last else None, self._matrices[-1] if last else None,
+            self._pictures[level - 1] if level else None,
+        )  # fmt: skip
