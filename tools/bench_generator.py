@@ -150,7 +150,7 @@ def checked_engine(module: Any, engine: Any, given: Any) -> float:
     return worst
 
 
-def exported_generators(o: argparse.Namespace) -> list[dict[str, Any]]:
+def exported(resolution: int, repeats: int) -> dict[str, Any]:
     """The generator by TensorRT, batch 1, so that both are compared."""
     import torch
 
@@ -158,20 +158,17 @@ def exported_generators(o: argparse.Namespace) -> list[dict[str, Any]]:
     from engines.cuda_timing import median_ms
     from engines.onnx_export import HalfSynthesis
 
-    rows = []
-    for resolution in o.resolution:
-        generator = random_generator(configuration(resolution), "cpu")
-        wplus = torch.randn(1, generator.config.rows, generator.config.w_dim).half()
-        row: dict[str, Any] = {"resolution": resolution, "variant": "tensorrt"}
-        try:
-            engine = built(HalfSynthesis(generator), wplus, "picture")
-            given, whole = wplus.cuda(), generator.cuda()
-            row["difference"] = checked_engine(lambda w: whole.synthesis(w.float()), engine, given)
-            row["ms"] = median_ms(captured(lambda: engine.infer(given)), o.repeats)  # noqa: B023 - run at once
-        except Exception as error:  # a benchmark of several ways reports the one that failed
-            row["problem"] = f"{type(error).__name__}: {str(error)[:300]}"
-        rows.append(row)
-    return rows
+    generator = random_generator(configuration(resolution), "cpu")
+    wplus = torch.randn(1, generator.config.rows, generator.config.w_dim).half()
+    row: dict[str, Any] = {"resolution": resolution, "variant": "tensorrt"}
+    try:
+        engine = built(HalfSynthesis(generator), wplus, "picture")
+        given, whole = wplus.cuda(), generator.cuda()
+        row["difference"] = checked_engine(lambda w: whole.synthesis(w.float()), engine, given)
+        row["ms"] = median_ms(captured(lambda: engine.infer(given)), repeats)
+    except Exception as error:  # a benchmark of several ways reports the one that failed
+        row["problem"] = f"{type(error).__name__}: {str(error)[:300]}"
+    return row
 
 
 def bundled(o: argparse.Namespace) -> list[dict[str, Any]]:
@@ -238,7 +235,8 @@ def main(arguments: list[str] | None = None) -> None:
     with torch.no_grad():
         who, rates = identity(), measured_rates()
         found: dict[str, Any] = {"generators": generators(o, who, rates), "encoders": encoders(o)}
-        found |= {"exported": exported_generators(o), "bundled": bundled(o), "frames": frames(o)}
+        found["exported"] = [exported(resolution, o.repeats) for resolution in o.resolution]
+        found |= {"bundled": bundled(o), "frames": frames(o)}
     file = record("gpu-generator", o.json, gpu=who, rates=rates, choices=choices_here().lines(), **found)
     print(f"written to {file.relative_to(ROOT) if file.is_relative_to(ROOT) else file}")
 

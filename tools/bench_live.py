@@ -1,10 +1,10 @@
 """The live program's own stages, frame by frame: ``python -m tools.bench_live [--device cuda] [--json FILE]``
 
-The bundled actor is played to the tracker and to everything after it, at 720p and 1080p, with the bundled model and with
-an imported one of random weights (IR-SE-50 encoder; what it draws means nothing, its cost is a real one's). For each:
-milliseconds from a frame to its finished picture, and frames a second where a picture is asked for only when the next
-frame has been given, as the program does. Stage by stage, medians. On the processor by default; with ``--device cuda``
-it ends with the reason where there is no usable GPU. Results go to docs/measurements.
+The bundled actor is played to the tracker and to everything after it, at 720p and 1080p, with the bundled model and
+with imported ones of random weights (IR-SE-50 encoder; what they draw means nothing, their cost is a real one's). For
+each: milliseconds from a frame to its finished picture, and frames a second where a picture is asked for only when the
+next frame has been given, as the program does. Stage by stage, medians. On the processor by default; with ``--device
+cuda`` it ends with the reason where there is no usable GPU. Results go to docs/measurements.
 """
 
 from __future__ import annotations

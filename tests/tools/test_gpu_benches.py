@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
-from tools import bench_generator, bench_kernels
+from engines.stylegan2_config import GeneratorConfig
+from kernels.emulation import emulated_program, emulation_refusal
+from tools import bench_frames, bench_generator, bench_kernels, bench_live
 from tools.gpu import REFUSED, configuration, e4e_configuration, random_generator, roofline
 from tools.layer_arithmetic import Cost, channels, costs, table
 
@@ -32,10 +36,14 @@ def test_the_floor_is_the_slower_of_arithmetic_and_memory():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize("tool", [bench_kernels, bench_generator], ids=["kernels", "whole"])
-def test_without_a_usable_one_the_reason_is_said(tool, capsys):
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [(bench_kernels, ["--batch", "1"]), (bench_generator, ["--batch", "1"]), (bench_live, ["--device", "cuda"])],
+    ids=["kernels", "whole", "live"],
+)
+def test_without_a_usable_one_the_reason_is_said(tool, arguments, capsys):
     with pytest.raises(SystemExit) as ended:
-        tool.main(["--batch", "1"])
+        tool.main(arguments)
     assert ended.value.code == REFUSED
     said = capsys.readouterr().err
     assert "needs an NVIDIA GPU: " in said and "Traceback" not in said
@@ -95,3 +103,34 @@ def test_the_encoder_has_the_public_ones_size():
     config = e4e_configuration()
     assert len(config.blocks) == 24 and len(config.head_convs) == 18
     assert config.taps == (6, 20)
+
+
+@pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
+def test_whole_frames_are_sent_and_taken():
+    from engines.cuda_engine import CudaGenerator
+    from engines.cuda_frame import FrameEngine
+
+    generator = random_generator(GeneratorConfig(8, 8, 8, 0, {4: 8, 8: 8}, "skip"), "cpu")
+    whole = FrameEngine(CudaGenerator(generator, programs=emulated_program), 36, 64)
+    found = bench_frames.timed(whole, bench_frames.moment_of(36, 64, 8), (36, 64), 1)
+    assert set(found) == {"ms", "fps"} and found["ms"] > 0 < found["fps"]
+
+
+def test_a_face_in_a_frame_lies_within_it():
+    moment = bench_frames.moment_of(1080, 1920, 1024)
+    left, top, width, height = moment.place.box
+    assert left >= 0 and left + width <= 1920 and top >= 0 and top + height <= 1080
+    assert moment.place.level == 0 and len(moment.outline) == moment.place.corners
+    assert bench_frames.moment_of(240, 320, 1024).place.level == 2
+
+
+def test_the_live_stages_are_measured_on_the_processor_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVATAR_LIVE_MODELS", str(tmp_path / "none"))  # put back after the test
+    monkeypatch.setattr(bench_live, "imported", lambda folder, size, widths: "toon")  # importing has tests of its own
+    monkeypatch.setitem(bench_live.SIZES, "small", (640, 360))
+    options = ["--frames", "7", "--sizes", "small", "--resolution", "32", "--widths", "0.0625"]
+    bench_live.main([*options, "--json", str(tmp_path / "live.json")])
+    rows = json.loads((tmp_path / "live.json").read_text())["live"]
+    assert [row["model"] for row in rows] == ["toon", "toon"]
+    for row in rows:
+        assert row["ms"] > 0 < row["fps"] and "OpenVINO" in row["runs_on"] and row["stages_ms"]["tracking"] > 0
