@@ -88,25 +88,11 @@ def _folded(w: Tensor, f: Tensor) -> Tensor:
 
 
 def styled_conv2d(
-    x: Tensor,
-    weight: Tensor,
-    styles: Tensor,
-    *,
-    bias: Tensor | None = None,
-    noise: Tensor | None = None,
-    strength: float = 1.0,
-    addend: Tensor | None = None,
-    up: int = 1,
-    resample_filter: Tensor | None = None,
-    trim: bool = False,
-    demodulate: bool = True,
-    flip_weight: bool | None = None,
-    slope: float = 0.2,
-    gain: float = math.sqrt(2.0),
-    clamp: float | None = None,
-    plan: Plan | None = None,
-    impl: str = "auto",
-) -> Tensor:
+    x: Tensor, weight: Tensor, styles: Tensor, *, bias: Tensor | None = None, noise: Tensor | None = None,
+    strength: float = 1.0, addend: Tensor | None = None, up: int = 1, resample_filter: Tensor | None = None,
+    trim: bool = False, demodulate: bool = True, flip_weight: bool | None = None, slope: float = 0.2,
+    gain: float = math.sqrt(2.0), clamp: float | None = None, plan: Plan | None = None, impl: str = "auto",
+) -> Tensor:  # fmt: skip
     """A styled layer.
 
     1. Modulated convolution (up 2: transposed, the filter after it). 2. Add noise times its strength, and the addend.

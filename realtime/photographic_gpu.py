@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -40,12 +40,19 @@ from realtime.settings import CompositingSettings, SmoothingSettings
 from realtime.statistics import Statistics
 from realtime.strengths import Strength, at
 
-if TYPE_CHECKING:
-    from realtime.tracking import Tracker
-
 UPGRADE_AFTER = 30  # frames with a face; then the encoder's better engine is built, compared on what was seen last
 
 log = logging.getLogger(__name__)
+
+
+class Tracks(Protocol):
+    """``realtime.tracking.Tracker``."""
+
+    def track(self, frame: Frame) -> Face | None:
+        """The face in a frame."""
+
+    def close(self) -> None:
+        """Give everything back."""
 
 
 class Smooths(Protocol):
@@ -59,7 +66,7 @@ class Smooths(Protocol):
 class FrameStages:
     """The stages of the work thread where the GPU does whole frames."""
 
-    tracker: Tracker
+    tracker: Tracks
     compositor: WholeFrame
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:

@@ -89,10 +89,11 @@ def test_start_and_end_are_told_in_plain_lines_when_there_is_no_terminal(faceles
     lines = avatar_live("--source", faceless, "--output", "null").stderr.splitlines()
     assert lines[0].startswith("source ")
     assert lines[1].startswith("model  toon: OpenVINO")
-    assert lines[2].startswith("output ")
-    assert lines[3].startswith("10 frames in, 10 out, 0 dropped, 10 without a face; ")
-    assert lines[4].startswith("latency from capture to send: p50 ")
-    assert lines[5].startswith("ms per frame: tracking ")
+    assert lines[2].startswith("device cpu; ")
+    assert lines[3].startswith("output ")
+    assert lines[4].startswith("10 frames in, 10 out, 0 dropped, 10 without a face; ")
+    assert lines[5].startswith("latency from capture to send: p50 ")
+    assert lines[6].startswith("ms per frame: tracking ")
     assert len(lines) == 6
     assert not any("\x1b" in line for line in lines)
 
