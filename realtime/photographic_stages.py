@@ -49,6 +49,7 @@ def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stag
 
 def _whole_frame(settings: Settings, size: tuple[int, int]) -> tuple[FrameStages, str]:
     """The stages where the GPU does whole frames. Raises ModelError and EngineError."""
+    photographic.check_precision(settings.generating)
     photographic.check_gpu()
     from engines.cuda_imported import load_on_gpu
     from realtime.photographic_gpu import FrameStages, WholeFrame

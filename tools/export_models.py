@@ -3,8 +3,8 @@
     python -m tools.export_models --generator runs/generator/checkpoint.pt --encoder runs/encoder/checkpoint.pt
 
 Writes ``engines/weights/{encoder,mapping,motion_code,synthesis,synthesis_int8}.onnx`` (weights in half precision), the
-generator's own tensors for the GPU as ``portrait.safetensors`` and, over these and what ``find_directions`` wrote beside
-them, ``manifest.toml``.
+generator's own tensors for the GPU as ``portrait.safetensors`` and, over these and what ``find_directions`` wrote
+beside them, ``manifest.toml``.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_start_and_end_are_told_in_plain_lines_when_there_is_no_terminal(faceles
     assert lines[4].startswith("10 frames in, 10 out, 0 dropped, 10 without a face; ")
     assert lines[5].startswith("latency from capture to send: p50 ")
     assert lines[6].startswith("ms per frame: tracking ")
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert not any("\x1b" in line for line in lines)
 
 
