@@ -21,6 +21,14 @@ LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("yaw",), (-0.95, 0.95)),
     **dict.fromkeys(("pitch", "roll"), (-0.6, 0.6)),
 }
+# How far the points of the drawn face move per unit, in picture sides: RMS over the 34 of them that come in pairs, read
+# off the spatial motion code (tools/drawn_places.py) around the mean face of ten clips.
+REACH: dict[str, float] = {
+    **dict(yaw=0.230, pitch=0.231, roll=0.172, jaw_open=0.0214, mouth_wide=0.0101, corner_l=0.0089, corner_r=0.0089),
+    **dict(lip_upper=0.0036, lip_lower=0.0035, tongue=0.0006, cheek_puff=0.0005, mouth_shift=0.0148),
+    **dict(eye_l=0.0130, eye_r=0.0130, squint_l=0.0031, squint_r=0.0031),
+    **dict(brow_l=0.0094, brow_r=0.0094, furrow=0.0053, gaze_x=0.0081, gaze_y=0.0068),
+}
 POSE = ("yaw", "pitch", "roll")
 EYES = ("eye_l", "eye_r", "squint_l", "squint_r", "gaze_x", "gaze_y")
 MOUTH = (

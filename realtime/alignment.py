@@ -2,8 +2,8 @@
 
 Pose: a similarity (scale, rotation, translation) that brings a rigid head to where the tracked points are in the
 picture, seen from far away, with least squared error. FaceMesh's depth is left out: it follows lids and brows
-(``docs/decisions/0040``). The rigid points lie on forehead, nose bridge, eye corners and temples; mouth, lids and brows
-move and are left out too.
+(``docs/decisions/0040``). The points that place the skull lie on forehead, nose bridge, eye corners and temples; how it
+is turned is read off others (``TURN_INDICES``).
 
 Head frame: x to the picture's right, y up, z to the camera; the middle between the outer eye corners is the origin and
 the corners are 1 apart. No rotation means that the face looks straight at the camera.
@@ -46,11 +46,34 @@ _RIGHT_AT = (
     *((0.086, 0.040, 0.198), (0.064, -0.060, 0.265), (0.684, -0.051, -0.162)),
 )
 
+# How the head is turned is read off other points, at its sides, on cheeks and chin, and under and beside the nose: what
+# FaceMesh does with forehead and nose bridge when lids and brows move would be read as pitch (docs/decisions/0044). In
+# the same frame: by index on the middle line, then the picture's right and left one of each pair (--points).
+_TURN_MIDDLE = {
+    94: (0.000, -0.512, 0.351), 2: (0.000, -0.529, 0.302), 19: (0.000, -0.494, 0.439),
+    164: (0.000, -0.585, 0.285), 152: (0.000, -1.270, 0.032),
+}  # fmt: skip
+_TURN_PAIRS = {
+    (454, 234): (0.759, -0.212, -0.604), (323, 93): (0.744, -0.378, -0.610),
+    (389, 162): (0.758, 0.128, -0.439), (356, 127): (0.768, -0.047, -0.552),
+    (361, 132): (0.713, -0.556, -0.583), (288, 58): (0.660, -0.741, -0.519),
+    (397, 172): (0.588, -0.889, -0.410), (278, 48): (0.212, -0.431, 0.301),
+    (294, 64): (0.215, -0.462, 0.263), (358, 129): (0.235, -0.427, 0.174),
+    (327, 98): (0.192, -0.505, 0.214), (393, 167): (0.094, -0.588, 0.277),
+    (345, 116): (0.700, -0.195, -0.140), (346, 117): (0.590, -0.193, -0.002),
+    (352, 123): (0.689, -0.350, -0.122), (280, 50): (0.540, -0.378, 0.066),
+    (425, 205): (0.444, -0.475, 0.123), (411, 187): (0.586, -0.538, -0.011),
+    (376, 147): (0.672, -0.498, -0.147), (377, 148): (0.136, -1.256, 0.013),
+    (400, 176): (0.240, -1.214, -0.040),
+}  # fmt: skip
+
 PIVOT = np.array([0.0, -0.15, -0.60])  # between the ears, about where the head turns on the neck
 INDICES = np.array([*MIDDLE, *(index for pair in PAIRS for index in pair)])
 HEAD: Array = np.array([*_MIDDLE_AT, *(point for x, y, z in _RIGHT_AT for point in ((-x, y, z), (x, y, z)))])
-_CENTRED = HEAD - HEAD.mean(axis=0)
-_INVERSE = np.linalg.pinv(_CENTRED)
+TURN_INDICES = np.array([*_TURN_MIDDLE, *(index for pair in _TURN_PAIRS for index in pair)])
+TURN_HEAD: Array = np.array(
+    [*_TURN_MIDDLE.values(), *(point for x, y, z in _TURN_PAIRS.values() for point in ((x, y, z), (-x, y, z)))]
+)
 _ROUNDS = 3
 _Y_UP = np.array([1.0, -1.0, -1.0])  # picture (y down, z away) to camera (y up, z to the camera)
 _SHARP_UP_TO = 2.0  # frame pixels per crop pixel that bilinear sampling can skip before it flickers
@@ -87,24 +110,42 @@ def fit_pose(head: Array, camera: Array) -> Pose:
     return Pose(scale, rotation, camera_centre - scale * rotation @ head_centre)
 
 
-def head_pose(landmarks: Floats) -> Pose:
-    """The pose of a tracked face from its landmarks, float32 [478, 3] as in :class:`Face`.
+class _View:
+    """Fits a rigid head, float64 [N, 3], to the picture's x and y of its points (``indices`` in FaceMesh)."""
 
-    Scaled orthography, by x and y alone. First the affine view by linear least squares, whose two rows become the
-    nearest part of a rotation (DeMenthon and Davis, "Model-based object pose in 25 lines of code", 1995); then the head
-    itself says how deep its points lie, and the pose is fitted to these, ``_ROUNDS`` times.
-    """
-    camera = landmarks[INDICES].astype(np.float64) * _Y_UP
-    centre = camera.mean(axis=0)
-    affine = _INVERSE @ (camera - centre)[:, :2]  # [3, 2]
-    left, sizes, right = np.linalg.svd(affine.T, full_matrices=False)
-    rows = left @ right
-    depth = _CENTRED @ np.cross(rows[0], rows[1]) * sizes.mean()
-    for _ in range(_ROUNDS):
-        camera[:, 2] = centre[2] + depth
-        pose = fit_pose(HEAD, camera)
-        depth = pose.scale * _CENTRED @ pose.rotation[2]
-    return pose
+    def __init__(self, indices: npt.NDArray[np.intp], head: Array) -> None:
+        self._indices, self._head = indices, head
+        self._centred = head - head.mean(axis=0)
+        self._inverse = np.linalg.pinv(self._centred)
+
+    def pose(self, landmarks: Floats) -> Pose:
+        """Scaled orthography, by x and y alone. First the affine view by linear least squares, whose two rows become
+        the nearest part of a rotation (DeMenthon and Davis, "Model-based object pose in 25 lines of code", 1995); then
+        the head itself says how deep its points lie, and the pose is fitted to these, ``_ROUNDS`` times."""
+        camera = landmarks[self._indices].astype(np.float64) * _Y_UP
+        centre = camera.mean(axis=0)
+        affine = self._inverse @ (camera - centre)[:, :2]  # [3, 2]
+        left, sizes, right = np.linalg.svd(affine.T, full_matrices=False)
+        rows = left @ right
+        depth = self._centred @ np.cross(rows[0], rows[1]) * sizes.mean()
+        for _ in range(_ROUNDS):
+            camera[:, 2] = centre[2] + depth
+            pose = fit_pose(self._head, camera)
+            depth = pose.scale * self._centred @ pose.rotation[2]
+        return pose
+
+
+_RIGID, _TURNED = _View(INDICES, HEAD), _View(TURN_INDICES, TURN_HEAD)
+
+
+def head_pose(landmarks: Floats) -> Pose:
+    """Where the skull of a tracked face is, from its landmarks, float32 [478, 3] as in :class:`Face`."""
+    return _RIGID.pose(landmarks)
+
+
+def head_turn(landmarks: Floats) -> Array:
+    """How the head of a tracked face is turned: float64 [3, 3], head to camera."""
+    return _TURNED.pose(landmarks).rotation
 
 
 def yaw_pitch_roll(rotation: Array) -> tuple[float, float, float]:
@@ -139,7 +180,7 @@ class Aligner:
         pose = head_pose(face.landmarks)
         transform = self.square(pose)
         pixels = cut(frame.pixels, transform, self._settings.size_px)
-        return Crop(face.frame_id, face.captured_ns, pixels, transform, pose.rotation)
+        return Crop(face.frame_id, face.captured_ns, pixels, transform, head_turn(face.landmarks))
 
     def square(self, pose: Pose) -> Transform:
         """Crop pixels to frame pixels, float64 [2, 3], for a head in ``pose``.

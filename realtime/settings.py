@@ -115,12 +115,12 @@ class EncodingSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class SmoothingSettings(Section):
-    """One-Euro filters, whose cut-off rises with speed: ``min_cutoff_hz + beta * max(|speed| - still, 0)``.
+    """One-Euro filters, whose cut-off rises with speed: ``min_cutoff_hz + beta * max(speed - still, 0)``.
 
-    Layers of W+ are split into thirds: coarse, middle, fine. Pose, mouth, eyes (lids and gaze) and the remaining
-    expression are groups of the motion code; crop is the crop transform's centre, scale and angle (in crop sides, log
-    and radians).
-    still: a slower speed, in values a second, is the tracker's noise (docs/decisions/0041).
+    Layers of W+ are split into thirds: coarse, middle, fine. The head (angles, and the crop transform's centre, scale
+    and angle), the mouth, the eyes (lids and gaze) and the remaining expression have one cut-off each, by how fast they
+    move the drawn face's points, in crop sides a second.
+    still: a slower speed is the tracker's noise (docs/decisions/0041, 0045).
     derivative_cutoff_hz: cut-off for the speed itself.
     cut_gap_ms: a longer pause between two frames counts as a cut.
     cut_speed: a crop that moves faster than this many of its own sides a second counts as a cut.
@@ -135,21 +135,18 @@ class SmoothingSettings(Section):
     middle_beta: float = _number(0.3, 0, 1000)
     fine_min_cutoff_hz: float = _number(0.3, 0.001, 1000)
     fine_beta: float = _number(0.1, 0, 1000)
-    pose_min_cutoff_hz: float = _number(1.0, 0.001, 1000)
-    pose_beta: float = _number(100.0, 0, 1000)
-    pose_still: float = _number(0.2, 0, 1000)
-    mouth_min_cutoff_hz: float = _number(2.0, 0.001, 1000)
-    mouth_beta: float = _number(16.0, 0, 1000)
-    mouth_still: float = _number(1.0, 0, 1000)
-    eyes_min_cutoff_hz: float = _number(2.0, 0.001, 1000)
-    eyes_beta: float = _number(16.0, 0, 1000)
-    eyes_still: float = _number(1.2, 0, 1000)
-    expression_min_cutoff_hz: float = _number(3.0, 0.001, 1000)
-    expression_beta: float = _number(16.0, 0, 1000)
-    expression_still: float = _number(1.2, 0, 1000)
-    crop_min_cutoff_hz: float = _number(1.0, 0.001, 1000)
-    crop_beta: float = _number(300.0, 0, 1000)
-    crop_still: float = _number(0.06, 0, 1000)
+    head_min_cutoff_hz: float = _number(0.5, 0.001, 1000)
+    head_beta: float = _number(100.0, 0, 10_000)
+    head_still: float = _number(0.06, 0, 1000)
+    mouth_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
+    mouth_beta: float = _number(500.0, 0, 10_000)
+    mouth_still: float = _number(0.016, 0, 1000)
+    eyes_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
+    eyes_beta: float = _number(500.0, 0, 10_000)
+    eyes_still: float = _number(0.022, 0, 1000)
+    expression_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
+    expression_beta: float = _number(500.0, 0, 10_000)
+    expression_still: float = _number(0.014, 0, 1000)
     derivative_cutoff_hz: float = _number(8.0, 0.001, 1000)
     cut_gap_ms: int = _number(500, 1, 60_000)
     cut_speed: float = _number(8.0, 0.1, 1000)

@@ -93,13 +93,14 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | Gr
 
 def remembering(settings: Settings, model: BundledModel, worn: Avatar | None) -> Memory:
     """What is remembered of one person, still empty; ``worn``: the avatar they wear, if any."""
-    from engines.motion import EYES, MOUTH, POSE, columns
+    from engines.motion import EYES, MOTION, MOUTH, POSE, REACH, columns
     from realtime.encoding import Encoder
     from realtime.faces_stages import Memory
     from realtime.smoothing import Smoother
 
     groups = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES)}
-    smoother = Smoother(settings.smoothing, groups, settings.alignment.size_px)
+    reach = [REACH[name] for name in MOTION]
+    smoother = Smoother(settings.smoothing, groups, settings.alignment.size_px, reach)
     attributes, offset = (None, None) if worn is None else (worn.attributes(), worn.offset())
     return Memory(Encoder(model, settings.encoding, attributes, offset), smoother)
 

@@ -2,13 +2,15 @@
 
     python -m tools.fidelity CLIP... [--style toon] [--max-frames N] [--stride 1] [--json FILE]
 
-The real stages run over each clip frame by frame. FaceMesh looks at the input frame and at the portrait on plain grey,
-and the same figures (``tools/figures.py``) are taken from both.
+The real stages run over each clip frame by frame. FaceMesh looks at the input frame and at the portrait on plain grey
+(each time at its mirror image too: ``tools/looking.py``), and the same figures (``tools/figures.py``) are taken from
+both.
 
 * fidelity: Pearson's r of a figure over a clip, and by how many frames the avatar is late (where r is highest).
-* stability: RMS speed of the avatar's points, in eye-corner distances a second, over the quarter of the frames in which
-  the person moved least; with and without the smoother, and how many times smaller it is with it. The person's own
-  speed in these frames is given too: it is movement, and a smoother that goes below it takes movement away.
+* stability: RMS speed of the avatar's points, in eye-corner distances a second, while the person's are nearly still;
+  with and without the smoother, and how many times smaller it is with it. The person's own speed in these frames is
+  given too. A clip in which the person is hardly ever still says nothing here. The JSON has the same for the quarter of
+  the frames in which the person moved least, still or not (``quiet_speed``), with the smoother.
 
 FaceMesh does not follow drawn brows (docs/decisions/0043), so a second table compares the person with what the
 generator was told to draw (``tools/drawn_places.py``): brows and the head's angles.
@@ -22,23 +24,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from realtime.compositing import draw
-from realtime.frames import Face, Floats, Frame, Latent, Portrait, Transform
+from realtime.frames import Floats, Frame, Latent, Transform
 from tools.drawn_places import DRAWN, drawn_figures
-from tools.figures import FIGURES, NOISE, Series, figures, lag, pearson, still_speed
+from tools.figures import FIGURES, NOISE, Series, figures, lag, pearson, quiet_speed, still_speed, still_steps
+from tools.head_angles import turned
+from tools.looking import VIEW_PX, Looker, Mirror, on_grey
 from tools.record import record
 
-VIEW_PX = 512
-GREY = 150
+ANGLES, DRAWN_ANGLES = ([names.index(name) for name in ("yaw", "pitch", "roll")] for names in (FIGURES, DRAWN))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +77,12 @@ class Recorder:
         self._drawn.append(np.full(len(DRAWN), np.nan) if drawn is None else drawn)
 
     def track(self) -> Track:
-        """All of it."""
-        drawn = np.array(self._drawn) if self._drawn else None
-        return Track(np.array(self._points), np.array(self._figures), drawn)
+        """All of it; angles as turned from the clip's mean pose."""
+        found, drawn = np.array(self._figures), np.array(self._drawn) if self._drawn else None
+        found[:, ANGLES] = turned(found[:, ANGLES])
+        if drawn is not None:
+            drawn[:, DRAWN_ANGLES] = turned(drawn[:, DRAWN_ANGLES])
+        return Track(np.array(self._points), found, drawn)
 
 
 def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) -> dict[str, Any]:
@@ -88,16 +92,20 @@ def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) 
         for column, name in enumerate(FIGURES)
     }
     found = np.isfinite(source.figures[:, 0])
+    still = still_steps(source.points, fps)
     result: dict[str, Any] = {
         "frames": len(found),
         "found": int(found.sum()),
         "avatar_found": int((found & np.isfinite(avatar.figures[:, 0])).sum()),
         "figures": rows,
-        "still_speed": still_speed(source.points, avatar.points, fps),
-        "still_speed_person": still_speed(source.points, source.points, fps),
+        "still_steps": int(still.sum()),
+        "still_speed": still_speed(avatar.points, still, fps),
+        "still_speed_person": still_speed(source.points, still, fps),
+        "quiet_speed": quiet_speed(source.points, avatar.points, fps),
+        "quiet_speed_person": quiet_speed(source.points, source.points, fps),
     }
     if unsmoothed is not None:
-        result["still_speed_unsmoothed"] = still_speed(source.points, unsmoothed.points, fps)
+        result["still_speed_unsmoothed"] = still_speed(unsmoothed.points, still, fps)
     if avatar.drawn is not None:
         theirs = [source.figures[:, FIGURES.index(name)] for name in DRAWN]
         result["drawn"] = {
@@ -120,7 +128,6 @@ class Runner:
         from engines import bundled
         from realtime.configuration import load
         from realtime.stages import Stages, build_stages
-        from realtime.tracking import Tracker
 
         settings = load({"editing.style": style, "editing.edits": edits, "tracking.faces": 1}, os.environ)
         stages, self.model = build_stages(settings, (VIEW_PX, VIEW_PX))
@@ -128,52 +135,62 @@ class Runner:
         self._stages = stages
         name, device = settings.generating.model, settings.generating.device
         self._motion_code = bundled.load(name, device).motion_code if name in bundled.MODELS else None
-        self._lookers = [Tracker(settings.tracking) for _ in range(2 if unsmoothed else 1)]
+        self._mirror, self._looker = Mirror(settings.tracking), Looker(settings.tracking)
+        self._unsmoothed = unsmoothed
 
-    def run(self, frames: Iterator[Frame]) -> tuple[Track, Track, Track | None]:
-        """Track a clip's faces in the input, on the avatar and on the avatar without the smoother."""
-        self._stages.encoder.reset()
-        self._stages.smoother.reset()
-        for tracker in (self._stages.tracker, *self._lookers):
-            tracker.reset()
-        source, drawn = Recorder(), [Recorder() for _ in self._lookers]
-        for frame in frames:
-            face = self._stages.tracker.track(frame)
-            source.add(None if face is None else face.landmarks)
-            self._draw(frame, face, drawn)
-        tracks = [recorder.track() for recorder in drawn]
-        return source.track(), tracks[0], tracks[1] if len(tracks) > 1 else None
+    def run(self, frames: Iterator[Frame], fps: float) -> tuple[Track, Track, Track | None]:
+        """Track a clip's faces in the input, on the avatar and on the avatar without the smoother.
 
-    def _draw(self, frame: Frame, face: Face | None, drawn: Sequence[Recorder]) -> None:
-        if face is None:
-            for recorder in drawn:
-                recorder.add(None)
+        The last is drawn only for the frames in which the person is nearly still.
+        """
+        source, codes = self._person(frames)
+        avatar, again = Recorder(), Recorder()
+        self._looker.reset()
+        for code in codes:
+            self._draw(None if code is None else code[1], avatar, 1)
             if self._motion_code is not None:
-                drawn[0].add_drawn(None)
+                avatar.add_drawn(None if code is None else self._told(code[1]))
+        if not self._unsmoothed:
+            return source, avatar.track(), None
+        still = still_steps(source.points, fps)
+        wanted = np.append(still, False) | np.append(False, still)
+        self._looker.reset()
+        for number, code in enumerate(codes):
+            # After a pause FaceMesh first finds where the face is now.
+            looks = 1 if number and wanted[number - 1] else 2
+            self._draw(code[0] if code is not None and wanted[number] else None, again, looks)
+        return source, avatar.track(), again.track()
+
+    def _person(self, frames: Iterator[Frame]) -> tuple[Track, list[tuple[Latent, Latent] | None]]:
+        """The person, and what they are coded as: without and with the smoother."""
+        stages, source, codes = self._stages, Recorder(), []
+        for stage in (stages.encoder, stages.smoother, stages.tracker, self._mirror):
+            stage.reset()
+        for frame in frames:
+            face = stages.tracker.track(frame)
+            source.add(self._mirror.averaged(frame, face))
+            if face is None:
+                codes.append(None)
+                continue
+            raw = stages.encoder.encode(face, stages.aligner.align(frame, face))
+            smoothed = stages.smoother.smooth(raw)
+            codes.append((stages.editor.edit(raw), stages.editor.edit(smoothed)))
+        return source.track(), codes
+
+    def _draw(self, latent: Latent | None, recorder: Recorder, looks: int) -> None:
+        """Draw a code, and record what FaceMesh sees at its last look."""
+        if latent is None:
+            recorder.add(None)
             return
-        stages = self._stages
-        raw = stages.encoder.encode(face, stages.aligner.align(frame, face))
-        latents = [stages.editor.edit(latent) for latent in (stages.smoother.smooth(raw), raw)]
-        if self._motion_code is not None:
-            drawn[0].add_drawn(self._told(latents[0]))
-        for looker, recorder, latent in zip(self._lookers, drawn, latents, strict=False):
-            view, to_frame = on_grey(stages.generator.generate(latent))
-            seen = looker.track(Frame(frame.frame_id, frame.captured_ns, view))
-            recorder.add(None if seen is None else seen.landmarks, to_frame)
+        view, to_frame = on_grey(self._stages.generator.generate(latent))
+        for _ in range(looks):
+            seen = self._looker.look(Frame(latent.frame_id, latent.captured_ns, view))
+        recorder.add(seen, to_frame)
 
     def _told(self, latent: Latent) -> Series:
         """What the generator is told to draw."""
         assert self._motion_code is not None
         return drawn_figures(self._motion_code.infer(latent.wplus[:1], latent.motion[None])[0], latent.motion)
-
-
-def on_grey(portrait: Portrait) -> tuple[npt.NDArray[np.uint8], Transform]:
-    """A portrait on plain grey, uint8 BGR [512, 512, 3], and the way from its pixels to those of the frame."""
-    step = VIEW_PX / portrait.pixels.shape[0]
-    view = np.full((VIEW_PX, VIEW_PX, 3), GREY, np.uint8)
-    draw(view, portrait.pixels, np.array([[step, 0, step / 2 - 0.5], [0, step, step / 2 - 0.5]]))
-    back = np.array([[1 / step, 0, 0.5 / step - 0.5], [0, 1 / step, 0.5 / step - 0.5], [0, 0, 1]])
-    return view, portrait.transform @ back
 
 
 def read(clip: Path, most: int, stride: int) -> tuple[Iterator[Frame], float]:
@@ -221,10 +238,8 @@ def table(clips: dict[str, dict[str, Any]]) -> str:
     ]
     for clip, result in clips.items():
         cells = [_cell(result["figures"][name]) for name in FIGURES]
-        still = f"{result['still_speed']:.3f}"
-        if "still_speed_unsmoothed" in result:
-            still += f", {result['still_speed_unsmoothed']:.3f}"
-        still += f", {result['still_speed_person']:.3f}"
+        speeds = [result.get(f"still_speed{part}") for part in ("", "_unsmoothed", "_person")]
+        still = ", ".join(f"{speed:.3f}" for speed in speeds if speed is not None and np.isfinite(speed))
         lines.append(f"| {clip} | {result['avatar_found']}/{result['found']} | {' | '.join(cells)} | {still} |")
     summary = means(clips)
     average = [f"**{summary[name]['r']:.2f}**" for name in FIGURES]
@@ -269,7 +284,7 @@ def main() -> None:
     runner, results = Runner(arguments.style, {}, not arguments.no_unsmoothed), {}
     for clip in arguments.clips:
         frames, fps = read(clip, arguments.max_frames, arguments.stride)
-        results[clip.stem] = compare(*runner.run(frames), fps)
+        results[clip.stem] = compare(*runner.run(frames, fps), fps)
         print(f"{clip.stem}: {results[clip.stem]['frames']} frames", file=sys.stderr, flush=True)
     print(table(results), drawn_table(results), sep="\n\n")
     options = {"style": arguments.style, "stride": arguments.stride, "max_frames": arguments.max_frames}

@@ -3,21 +3,18 @@
 FaceMesh indices; distances are divided by that of the outer eye corners, 33 to 263; left and right are the person's.
 
     mouth open    13 to 14                    brow left, right   334 to 386, 105 to 159
-    mouth wide    61 to 291                   yaw, pitch, roll   of the rigid points (cv2.solvePnP)
+    mouth wide    61 to 291                   yaw, pitch, roll   tools/head_angles.py (cv2.solvePnP)
     eye left      386 to 374 over 362 to 263  gaze               irises between the eye corners, -1 to 1
     eye right     159 to 145 over 33 to 133
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.alignment import HEAD, INDICES, yaw_pitch_roll
 from realtime.frames import Floats
-
-Series = npt.NDArray[np.float64]
+from tools.head_angles import Series, angles
 
 # Below this spread (standard deviation over a clip) a figure is noise: the tracker's own on a still face.
 NOISE = {
@@ -35,6 +32,10 @@ NOISE = {
 FIGURES = tuple(NOISE)
 MOST_LAG = 6  # frames either way
 STILL = 0.25  # the quietest part of the frames
+# Nearly still: the points move by less than a three-hundredth of the eye-corner distance a frame, and did and will for
+# AROUND frames; a frame that is quiet by chance within a movement is not.
+STILL_SPEED, AROUND = 0.10, 2
+FEWEST = 10  # steps: fewer say nothing
 
 
 def figures(landmarks: Floats) -> Series:
@@ -57,23 +58,6 @@ def figures(landmarks: Floats) -> Series:
             (_gaze(points, 468, 33, 133) + _gaze(points, 473, 362, 263)) / 2,
         ]
     )
-
-
-def angles(landmarks: Floats) -> tuple[float, float, float]:
-    """yaw, pitch, roll in radians (:func:`realtime.alignment.yaw_pitch_roll`) from the picture's x and y alone.
-
-    The camera is taken to be far away (ten eye-corner distances more than it could be near), so its lens does not
-    matter.
-    """
-    points = landmarks[INDICES, :2].astype(np.float64)
-    span = max(float(np.linalg.norm(landmarks[33, :2] - landmarks[263, :2])), 1e-6)
-    far = 50.0
-    camera = np.array([[far * span, 0, 0], [0, far * span, 0], [0, 0, 1.0]])
-    y_down = np.diag([1.0, -1.0, -1.0])  # OpenCV's camera: y down, z away
-    _, turn, _ = cv2.solvePnP(
-        HEAD @ y_down, points - points.mean(axis=0), camera, np.zeros(4), flags=cv2.SOLVEPNP_SQPNP
-    )
-    return yaw_pitch_roll(y_down @ cv2.Rodrigues(turn)[0] @ y_down)
 
 
 def _gaze(points: Series, iris: int, left: int, right: int) -> float:
@@ -113,7 +97,23 @@ def speeds(points: Series, fps: float) -> Series:
     return np.asarray(np.sqrt((moved**2).mean(axis=1)) / span * fps)
 
 
-def still_speed(source: Series, follower: Series, fps: float) -> float:
+def still_steps(points: Series, fps: float) -> npt.NDArray[np.bool_]:
+    """Between which frames of points [N, 478, 2] a face is nearly still: bool [N - 1]."""
+    squares = speeds(points, fps) ** 2
+    result = np.zeros(len(squares), np.bool_)
+    for step in range(AROUND, len(squares) - AROUND):
+        result[step] = squares[step - AROUND : step + AROUND + 1].mean() < STILL_SPEED**2
+    return result
+
+
+def still_speed(follower: Series, steps: npt.NDArray[np.bool_], fps: float) -> float:
+    """RMS speed of ``follower`` [N, 478, 2] over ``steps`` [N - 1]; NaN when it has fewer than FEWEST of them."""
+    ours = speeds(follower, fps)[steps]
+    ours = ours[np.isfinite(ours)]
+    return float(np.sqrt((ours**2).mean())) if len(ours) >= FEWEST else float("nan")
+
+
+def quiet_speed(source: Series, follower: Series, fps: float) -> float:
     """RMS speed of ``follower`` over the STILL part of the frames in which ``source`` moved least; both [N, P, 2]."""
     theirs, ours = speeds(source, fps), speeds(follower, fps)
     both = np.isfinite(theirs) & np.isfinite(ours)

@@ -7,7 +7,8 @@ do best). The mean is made symmetric, turned until the line from the top of the 
 forward as it does on drawn heads that look straight ahead (5 degrees: the mean over 149 heads of known pose), shifted
 until the middle between the outer eye corners (33, 263) is the origin, and scaled until they are 1 apart.
 
-Prints the table and each point's RMS distance from it over all frames.
+Prints the table and each point's RMS distance from it over all frames; with ``--points`` other points of the mean face,
+in the frame of that table (for ``tools/head_angles.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from realtime.alignment import MIDDLE, PAIRS, fit_pose
 from realtime.frames import Frame
 from realtime.settings import TrackingSettings
 from realtime.tracking import Tracker
+from tools.mirror_points import MIRRORED as MIRRORED_POINTS
 
 Points = npt.NDArray[np.float64]
 FRONTAL = np.cos(np.radians(20))
@@ -87,11 +89,19 @@ def measure(videos: list[Points], rounds: int = 6) -> Points:
     return head
 
 
+def others(videos: list[Points], head: Points, wanted: list[int]) -> dict[int, Points]:
+    """Where other points are on average, made symmetric: float64 [3] each; ``wanted`` from the middle or the right."""
+    face = average(videos, head)
+    turned_round = face[MIRRORED_POINTS] * [-1, 1, 1]
+    return {index: (face[index] + turned_round[index]) / 2 for index in wanted}
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--max-frames", type=int, default=300)
+    parser.add_argument("--points", nargs="*", type=int, default=[])
     arguments = parser.parse_args()
     videos = [tracked(video, arguments.max_frames) for video in arguments.videos]
     head = measure(videos)
@@ -100,6 +110,8 @@ def main() -> None:
     for index, (x, y, z), error in zip(INDICES, head, rms, strict=True):
         if x > -1e-9:  # the left one of a pair is the right one's mirror image
             print(f"{index:4} ({x:.3f}, {y:.3f}, {z:.3f})  rms {error:.3f}")
+    for index, (x, y, z) in others(videos, head, arguments.points).items():
+        print(f"{index:4} ({x:.3f}, {y:.3f}, {z:.3f})")
 
 
 if __name__ == "__main__":

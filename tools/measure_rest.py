@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime.alignment import head_pose
+from realtime.alignment import head_turn
 from realtime.expression import FIGURES, figures
 from realtime.frames import Frame
 from realtime.settings import TrackingSettings
@@ -28,7 +28,7 @@ def watch(path: Path, stride: int) -> np.ndarray:
         if count % stride == 0:
             face = tracker.track(Frame(count, count * 33_000_000, np.asarray(video.retrieve()[1], np.uint8)))
             if face is not None:
-                rows.append(figures(face.landmarks, head_pose(face.landmarks).rotation))
+                rows.append(figures(face.landmarks, head_turn(face.landmarks)))
         count += 1
     tracker.close()
     return np.array(rows)

@@ -2,22 +2,23 @@
 
     python -m tools.smoothing_chart CLIP... [--max-frames 300] [--picture FILE.png] [--json FILE]
 
-The tracker runs over each clip; the crop's place and size and the motion code, group by group, go through the One-Euro
-filter of ``realtime/smoothing.py`` with every setting of ``GRID``, at the clip's own times.
+The tracker runs over each clip; the head (its angles, the crop's place and size), mouth, eyes and brows each go through
+the One-Euro filter of ``realtime/smoothing.py`` with every setting of ``GRID``, at the clip's own times.
 
 * late: where the filtered series correlates best with the unfiltered one, in frames, between frames by a parabola; the
   median over a group's numbers and the clips.
-* stiller: RMS speed before over after, in the quarter of the frames in which the person moved least; geometric mean.
+* stiller: RMS speed before over after while the person is nearly still (``tools/figures.py``); geometric mean over the
+  group's numbers and the clips that have such frames.
 * r: of the filtered with the unfiltered series: what a filter takes off small movements lowers it.
 
 The chart shows every setting, the best of those that are no later than each (the frontier), what the program uses, and
-what it used before speeds below ``still`` were left out.
+what it used before what moves together was filtered together (``BEFORE``: each number with a cut-off of its own).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,35 +26,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.motion import BROWS, EYES, MOUTH, POSE, columns
-from realtime.alignment import PIVOT, head_pose
+from engines.motion import BROWS, EYES, MOTION, MOUTH, POSE, REACH, columns
+from realtime.alignment import PIVOT, head_pose, head_turn
 from realtime.encoding import pose
 from realtime.expression import MotionReader
 from realtime.settings import SmoothingSettings, TrackingSettings
-from realtime.smoothing import OneEuro
+from realtime.smoothing import CROP_REACH, OneEuro
 from realtime.tracking import Tracker
 from tools.fidelity import read
-from tools.figures import STILL, Series, pearson, speeds
+from tools.figures import FEWEST, Series, pearson, still_steps
 from tools.record import ROOT, record
 
-GROUPS = {"pose": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES), "expression": columns(BROWS)}
+GROUPS = {"head": columns(POSE), "mouth": columns(MOUTH), "eyes": columns(EYES), "expression": columns(BROWS)}
 # Lowest cut-off in Hz, beta, and the speed below which it counts as still, per group.
 GRID: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float]]] = {
-    "crop": ((0.5, 1, 2, 3), (60, 120, 300), (0, 0.03, 0.06, 0.1)),
-    "pose": ((0.5, 1, 2, 3), (20, 40, 100), (0, 0.08, 0.15, 0.3)),
-    "mouth": ((1, 2, 4), (8, 16, 40), (0, 0.6, 1.2, 2)),
-    "eyes": ((1, 2, 4), (8, 16, 40), (0, 0.6, 1.2, 2)),
-    "expression": ((0.5, 1, 1.5, 3), (8, 16, 40), (0, 0.3, 0.6, 1.2)),
+    "head": ((0.5, 1, 2), (50, 100, 200, 400), (0, 0.03, 0.045, 0.06, 0.1)),
+    "mouth": ((0.5, 0.7, 1, 2), (250, 500, 2000), (0, 0.006, 0.012, 0.016, 0.02)),
+    "eyes": ((0.5, 0.7, 1, 2), (250, 500, 2000), (0, 0.006, 0.012, 0.022, 0.03)),
+    "expression": ((0.5, 0.7, 1, 2), (250, 500, 2000), (0, 0.006, 0.014, 0.02)),
 }
-BEFORE = {"crop": (2, 60), "pose": (2, 20), "mouth": (4, 8), "eyes": (4, 8), "expression": (3, 8)}
-BEFORE_DERIVATIVE_HZ = 2.0
+# Of each number by itself (docs/decisions/0041): lowest cut-off, beta, still; the head's angles and its crop.
+BEFORE: dict[str, list[tuple[float, float, float]]] = {
+    "head": [(1, 100, 0.2)] * 3 + [(1, 300, 0.06)] * 3,
+    "mouth": [(2, 16, 1)] * len(MOUTH),
+    "eyes": [(2, 16, 1.2)] * len(EYES),
+    "expression": [(3, 16, 1.2)] * len(BROWS),
+}
 MOVES = 1e-4  # a number that changes less than this over a clip is left out
 
 Rows = list[dict[str, float]]
 
 
 def series(clip: Path, most: int) -> tuple[dict[str, Series], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """A clip's unfiltered numbers [N, columns] per group, their times in ns, and which frames are quiet."""
+    """A clip's unfiltered numbers [N, columns] per group, their times in ns, and in which frames the face is still."""
     frames, fps = read(clip, most, 1)
     tracker, reader = Tracker(TrackingSettings()), MotionReader()
     points, motions, crops, times = [], [], [], []
@@ -62,7 +67,8 @@ def series(clip: Path, most: int) -> tuple[dict[str, Series], npt.NDArray[np.int
         if face is None:
             continue
         head = head_pose(face.landmarks)
-        motions.append(np.concatenate([pose(head.rotation), reader.read(face.landmarks, head.rotation)]))
+        turn = head_turn(face.landmarks)
+        motions.append(np.concatenate([pose(turn), reader.read(face.landmarks, turn)]))
         crops.append([*head.apply(PIVOT)[:2], head.scale])
         points.append(face.landmarks[:, :2].astype(np.float64))
         times.append(frame.captured_ns)
@@ -72,15 +78,27 @@ def series(clip: Path, most: int) -> tuple[dict[str, Series], npt.NDArray[np.int
     motion, crop = np.array(motions, np.float64), np.array(crops)
     side = crop[0, 2] / 0.235  # of the square around the head
     found = {name: motion[:, list(entries)] for name, entries in GROUPS.items()}
-    found["crop"] = np.column_stack([crop[:, :2] / side, np.log(crop[:, 2])])
-    moved = np.append(np.inf, speeds(np.array(points), fps))
-    return found, np.array(times), moved <= np.quantile(moved[1:], STILL)
+    found["head"] = np.column_stack([found["head"], crop[:, :2] / side, np.log(crop[:, 2])])
+    return found, np.array(times), np.append(False, still_steps(np.array(points), fps))
+
+
+def reach_of(name: str, size: int) -> Series:
+    """How far the numbers of a group move the drawn points, float64 [size]."""
+    return np.array([*(REACH[MOTION[entry]] for entry in GROUPS.get(name, ())), *CROP_REACH])[:size]
 
 
 def filtered(values: Series, times_ns: npt.NDArray[np.int64], settings: int, one_euro: OneEuro) -> Series:
-    """``values`` [N, columns] through a filter that has so many settings, one a row: [N, settings, columns]."""
-    rows = np.repeat(values[:, None], settings, axis=1)
-    return np.array([one_euro.filter(row, int(now)) for row, now in zip(rows, times_ns, strict=True)])
+    """``values`` [N, columns] through a filter of so many settings, one after another: [N, settings, columns]."""
+    rows = np.tile(values, (1, settings))
+    found = np.array([one_euro.filter(row, int(now)) for row, now in zip(rows, times_ns, strict=True)])
+    return found.reshape(len(values), settings, -1)
+
+
+def shared(settings: list[tuple[float, float, float]], reach: Series, derivative_hz: float) -> OneEuro:
+    """A filter in which the numbers of every setting share a cut-off."""
+    low, beta, still = np.repeat(np.array(settings, np.float64), len(reach), axis=0).T
+    bodies = np.repeat(np.arange(len(settings)), len(reach))
+    return OneEuro(low, beta, derivative_hz, still, (bodies, np.tile(reach, len(settings))))
 
 
 def late(source: Series, follower: Series, most: int = 4) -> float:
@@ -109,20 +127,25 @@ def stiller(source: Series, follower: Series, quiet: npt.NDArray[np.bool_]) -> f
 
 def measure(name: str, clips: list[Any], settings: list[tuple[float, float, float]], derivative_hz: float) -> Rows:
     """What every setting (lowest cut-off, beta, still) does to a group's numbers."""
-    low, beta, still = (np.array(column)[:, None] for column in zip(*settings, strict=True))
+    return judged(name, clips, settings, lambda size: shared(settings, reach_of(name, size), derivative_hz))
+
+
+def judged(name: str, clips: list[Any], settings: list[Any], make: Callable[[int], OneEuro]) -> Rows:
+    """The same with filters made for so many numbers."""
     found: list[list[tuple[float, float, float]]] = [[] for _ in settings]
     for groups, times, quiet in clips:
         values = groups[name]
-        outcome = filtered(values, times, len(settings), OneEuro(low, beta, derivative_hz, still))
+        outcome = filtered(values, times, len(settings), make(values.shape[1]))
         for row, column in product(range(len(settings)), range(values.shape[1])):
             one, other = values[:, column], outcome[:, row, column]
             if one.std() > MOVES:
-                found[row].append((late(one, other), stiller(one, other, quiet), pearson(one, other)))
+                gain = stiller(one, other, quiet) if quiet.sum() >= FEWEST else float("nan")
+                found[row].append((late(one, other), gain, pearson(one, other)))
     rows = []
     for (cutoff, slope, rest), numbers in zip(settings, found, strict=True):
         lag, gain, r = np.array(numbers).T
         rows.append({"min_cutoff_hz": cutoff, "beta": slope, "still": rest, "late": float(np.median(lag)),
-                     "stiller": float(np.exp(np.log(gain).mean())), "r": float(r.mean())})  # fmt: skip
+                     "stiller": float(np.exp(np.nanmean(np.log(gain)))), "r": float(r.mean())})  # fmt: skip
     return rows
 
 
@@ -160,7 +183,9 @@ def main() -> None:
     for name, grid in GRID.items():
         own = tuple(float(getattr(used, f"{name}_{kind}")) for kind in ("min_cutoff_hz", "beta", "still"))
         *rows, now = measure(name, clips, [*product(*grid), (own[0], own[1], own[2])], used.derivative_cutoff_hz)
-        (before,) = measure(name, clips, [(*BEFORE[name], 0.0)], BEFORE_DERIVATIVE_HZ)
+        low, beta, still = np.array(BEFORE[name], np.float64).T
+        alone = [OneEuro(low, beta, used.derivative_cutoff_hz, still) for _ in clips]
+        (before,) = judged(name, clips, BEFORE[name][:1], lambda _, alone=alone: alone.pop())
         results[name] = {"used": now, "before": before, "grid": rows}
         for what, row in (("before", before), ("used", now)):
             print(f"{name} {what}: " + ", ".join(f"{key} {value:.3g}" for key, value in row.items()), flush=True)

@@ -13,11 +13,14 @@ from realtime.alignment import (
     INDICES,
     PAIRS,
     PIVOT,
+    TURN_HEAD,
+    TURN_INDICES,
     Aligner,
     Pose,
     cut,
     fit_pose,
     head_pose,
+    head_turn,
     rotation_of,
     yaw_pitch_roll,
 )
@@ -36,6 +39,7 @@ def head_point(index: int) -> np.ndarray:
 def face_in(pose: Pose) -> Face:
     """A face whose rigid points are the measured head in ``pose``."""
     landmarks = np.zeros((478, 3), np.float32)
+    landmarks[TURN_INDICES] = pose.apply(TURN_HEAD) * [1, -1, -1]
     landmarks[INDICES] = pose.apply(HEAD) * [1, -1, -1]
     return Face(3, 4, landmarks, True)
 
@@ -79,6 +83,7 @@ def test_the_fit_finds_a_known_pose() -> None:
         wanted = pose_at(*rng.uniform(50, 500, 2), rng.uniform(20, 400), *rng.uniform(-0.8, 0.8, 3))
         found = head_pose(face_in(wanted).landmarks)
         np.testing.assert_allclose(found.rotation, wanted.rotation, atol=1e-5)
+        np.testing.assert_allclose(head_turn(face_in(wanted).landmarks), wanted.rotation, atol=1e-3)
         np.testing.assert_allclose(found.translation, wanted.translation, rtol=1e-4, atol=0.02)
         assert found.scale == pytest.approx(wanted.scale, rel=1e-5)
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_worn_says_what_to_do(models):
 def test_filters_are_quicker_unless_the_user_says_otherwise():
     ours = photographic.smoothing(SmoothingSettings(coarse_beta=9.0))
     assert (ours.coarse_beta, ours.middle_beta) == (9.0, photographic.FILTERS["middle_beta"])
-    assert ours.crop_beta == SmoothingSettings().crop_beta
+    assert ours.head_beta == SmoothingSettings().head_beta
 
 
 @pytest.fixture

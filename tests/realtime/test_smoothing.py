@@ -16,6 +16,7 @@ from realtime.smoothing import OneEuro, Smoother
 GOLDEN = Path(__file__).with_name("one_euro_golden.csv")
 FRAME_NS = 33_333_333
 GROUPS = {"pose": [0], "mouth": [1], "eyes": [2]}
+REACH = (0.2, 0.02, 0.013, 0.009, 0.009)
 
 
 def similarity(
@@ -78,8 +79,18 @@ def test_a_speed_that_counts_as_still_does_not_raise_the_cut_off() -> None:
     assert run(step, 1.0)[101] > 0.95, "a real movement is followed at once"
 
 
+def test_what_moves_together_opens_together() -> None:
+    """Numbers of one body share a cut-off by their common speed; another body's movement does not open it."""
+    bodies = np.array([0, 0, 1])
+    one_euro = OneEuro(np.full(3, 0.5), np.full(3, 50.0), 8.0, 0.1, (bodies, np.array([1.0, 0.1, 1.0])))
+    one_euro.filter(np.zeros(3), 0)
+    seen = one_euro.filter(np.array([1.0, 0.01, 0.003]), FRAME_NS)
+    assert seen[0] > 0.9 and seen[1] / 0.01 == pytest.approx(seen[0])
+    assert seen[2] < 0.15 * 0.003, "slower than what counts as still"
+
+
 def test_a_blink_of_three_frames_closes_the_eye() -> None:
-    smoother = Smoother(SmoothingSettings(), {"eyes": range(5)})
+    smoother = Smoother(SmoothingSettings(), {"eyes": range(5)}, reach=[0.013, 0.013, 0.003, 0.003, 0.008])
     lids = [1.0] * 30 + [0.6, 0.1, 0.0, 0.3, 0.8] + [1.0] * 5
     seen = [
         smoother.smooth(replace(latent(i), motion=np.full(5, lid, np.float32))).motion[0] for i, lid in enumerate(lids)
@@ -88,7 +99,7 @@ def test_a_blink_of_three_frames_closes_the_eye() -> None:
 
 
 def test_lips_that_close_for_a_p_close() -> None:
-    smoother = Smoother(SmoothingSettings(), {"mouth": range(5)})
+    smoother = Smoother(SmoothingSettings(), {"mouth": range(5)}, reach=[0.0214, 0.01, 0.009, 0.009, 0.004])
     jaw = [0.5] * 30 + [0.2, 0.0, 0.0, 0.3] + [0.5] * 5
     seen = [smoother.smooth(replace(latent(i), motion=np.full(5, a, np.float32))).motion[0] for i, a in enumerate(jaw)]
     assert min(seen) < 0.03
@@ -184,7 +195,7 @@ def test_a_head_that_turns_faster_than_any_head_is_a_cut() -> None:
 
 def test_a_still_face_becomes_stiller() -> None:
     noise = np.random.default_rng(0).normal(0, 0.01, 120)
-    smoother = Smoother(SmoothingSettings(), GROUPS)
+    smoother = Smoother(SmoothingSettings(), GROUPS, reach=REACH)
     wplus, motion, places = [], [], []
     for frame, wobble in enumerate(noise):
         smoothed = smoother.smooth(latent(frame, wobble, transform=similarity(x=300 + 50 * wobble)))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from realtime.alignment import Aligner
-from realtime.frames import Portrait
+from realtime.frames import Frame, Portrait
 from realtime.settings import AlignmentSettings, TrackingSettings
 from realtime.tracking import Tracker
-from tools.fidelity import Recorder, Runner, Track, compare, drawn_table, means, on_grey, read, table
-from tools.figures import FIGURES
+from tools.fidelity import Recorder, Runner, Track, compare, drawn_table, means, read, table
+from tools.figures import FIGURES, still_steps
+from tools.looking import Looker, Mirror, on_grey
 
 CLIPS = Path(__file__).parents[2] / "../shared/media/clips"
 
@@ -20,7 +21,7 @@ CLIPS = Path(__file__).parents[2] / "../shared/media/clips"
 def made_up(seed: int, late: int = 0, noise: float = 0.0) -> Track:
     rng = np.random.default_rng(seed)
     figures = np.cumsum(rng.normal(0, 0.05, (120, len(FIGURES))), axis=0)
-    points = np.random.default_rng(1).uniform(0, 100, (478, 2)) + rng.normal(0, 1 + noise, (120, 1, 2))
+    points = np.random.default_rng(1).uniform(0, 100, (478, 2)) + rng.normal(0, 0.05 + noise, (120, 1, 2))
     figures = np.roll(figures, late, axis=0) + np.random.default_rng(2).normal(0, noise, figures.shape)
     return Track(points, figures)
 
@@ -66,21 +67,20 @@ def test_a_lost_face_is_counted() -> None:
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
 def test_the_persons_own_crop_follows_the_person() -> None:
-    trackers = [Tracker(TrackingSettings()) for _ in range(2)]
+    tracker, mirror, looker = Tracker(TrackingSettings()), Mirror(TrackingSettings()), Looker(TrackingSettings())
     aligner, source, drawn = Aligner(AlignmentSettings()), Recorder(), Recorder()
     frames, fps = read(CLIPS / "d18.mp4", 50, 4)
     assert fps == pytest.approx(7.5)
     for frame in frames:
-        face = trackers[0].track(frame)
+        face = tracker.track(frame)
         assert face is not None
         crop = aligner.align(frame, face)
         pixels = np.dstack([crop.pixels, np.full(crop.pixels.shape[:2], 255, np.uint8)])
         view, to_frame = on_grey(Portrait(frame.frame_id, frame.captured_ns, pixels, crop.transform))
-        seen = trackers[1].track(type(frame)(frame.frame_id, frame.captured_ns, view))
-        source.add(face.landmarks)
-        drawn.add(None if seen is None else seen.landmarks, to_frame)
-    for tracker in trackers:
-        tracker.close()
+        source.add(mirror.averaged(frame, face))
+        drawn.add(looker.look(Frame(frame.frame_id, frame.captured_ns, view)), to_frame)
+    for each in (tracker, mirror, looker):
+        each.close()
     theirs, ours = source.track(), drawn.track()
     assert np.nanmedian(np.linalg.norm(theirs.points - ours.points, axis=2)) < 4  # the way back to the frame
     result = compare(theirs, ours, None, fps)
@@ -91,8 +91,32 @@ def test_the_persons_own_crop_follows_the_person() -> None:
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
 def test_the_real_stages_are_measured() -> None:
+    runner = Runner("toon", {}, unsmoothed=False)
     frames, fps = read(CLIPS / "d18.mp4", 8, 13)
-    source, avatar, unsmoothed = Runner("toon", {}, unsmoothed=False).run(frames)
+    source, avatar, unsmoothed = runner.run(frames, fps)
     assert unsmoothed is None and avatar.drawn is not None and avatar.drawn.shape == (8, 5)
     result = compare(source, avatar, None, fps)
     assert result["avatar_found"] == 8 and result["drawn"]["roll"]["r"] > 0.8
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
+def test_without_the_smoother_only_still_frames_are_drawn() -> None:
+    frames, fps = read(CLIPS / "d18.mp4", 14, 1)
+    source, _, unsmoothed = Runner("toon", {}, unsmoothed=True).run(frames, fps)
+    still = still_steps(source.points, fps)
+    assert unsmoothed is not None and still.any() and not still.all()
+    seen = np.isfinite(unsmoothed.points[:, 0, 0])
+    assert (seen == (np.append(still, False) | np.append(False, still))).all()
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
+def test_a_mirrored_picture_shows_the_same_face() -> None:
+    (frame,), _ = read(CLIPS / "d18.mp4", 1, 1)
+    looker, tracker = Looker(TrackingSettings()), Tracker(TrackingSettings())
+    face, both = tracker.track(frame), looker.look(frame)
+    nothing = looker.look(Frame(1, 1, np.full_like(frame.pixels, 90)))
+    looker.close()
+    tracker.close()
+    assert face is not None and both is not None and nothing is None
+    apart = np.linalg.norm(both[:, :2] - face.landmarks[:, :2], axis=1) / np.ptp(both[:, 0])
+    assert 0 < apart.max() < 0.03, "every point is averaged with its own image"

@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime.alignment import HEAD, INDICES, rotation_of
-from tools.figures import FIGURES, angles, figures, lag, pearson, speeds, still_speed
+from realtime.alignment import rotation_of, yaw_pitch_roll
+from tools.figures import FIGURES, figures, lag, pearson, quiet_speed, speeds, still_speed, still_steps
+from tools.head_angles import POINTS, TEMPLATE, angles, turned
+from tools.mirror_points import MIRRORED
 
 
 def face(scale: float = 100.0, turned: tuple[float, float, float] = (0, 0, 0)) -> np.ndarray:
-    """A face whose rigid points are the measured head, in a picture of far away."""
+    """A face whose points are the template's, in a picture of far away."""
     points = np.zeros((478, 3), np.float32)
-    points[INDICES] = scale * HEAD @ rotation_of(*turned).T * [1, -1, -1] + [300, 200, 0]
+    points[POINTS] = scale * TEMPLATE @ rotation_of(*turned).T * [1, -1, -1] + [300, 200, 0]
     for index, (x, y) in {
+        33: (-0.5, 0),
+        263: (0.5, 0),
+        133: (-0.193, 0),
+        362: (0.193, 0),
         13: (0, -0.8),
         14: (0, -1.0),
         61: (-0.3, -0.9),
@@ -100,12 +106,57 @@ def test_speeds_have_the_unit_that_they_say() -> None:
     assert np.isnan(speeds(points, 30)[1:]).all()
 
 
-def test_still_speed_counts_the_quiet_quarter_only() -> None:
+def test_a_clip_counts_from_its_own_mean_pose() -> None:
+    """An avatar that looks 6 degrees further down turns as the person does, and so do its figures."""
+    rng = np.random.default_rng(11)
+    person = np.array([rotation_of(*row) for row in rng.normal(0, 0.15, (50, 3))])
+    theirs, ours = (
+        np.array([yaw_pitch_roll(rotation @ zero) for rotation in person])
+        for zero in (np.eye(3), rotation_of(0, 0.1, 0))
+    )
+    assert np.abs(ours - theirs)[:, 2].max() > 0.01, "as they are, the rolls differ"
+    ours[7] = theirs[7] = np.nan
+    np.testing.assert_allclose(turned(ours), turned(theirs), atol=1e-9)
+    assert np.isnan(turned(np.full((3, 3), np.nan))).all()
+
+
+def test_every_point_has_its_mirror_image() -> None:
+    assert (MIRRORED[MIRRORED] == np.arange(478)).all()
+    assert set(MIRRORED[POINTS]) == set(POINTS) and len(POINTS) == len(TEMPLATE)
+    assert (MIRRORED[[33, 133, 61, 159, 105, 468]] == [263, 362, 291, 386, 334, 473]).all()
+
+
+def wobbling() -> tuple[np.ndarray, np.ndarray]:
+    """Points [100, 478, 2], eye corners 100 apart, and how they move: 25 frames of rest after 25 of movement, twice."""
+    base = np.random.default_rng(10).uniform(0, 100, (478, 2))
+    base[263], base[33] = (100, 0), (0, 0)
+    moving = np.arange(100) % 50 < 25
+    return base + np.cumsum(np.where(moving, 8.0, 0.1))[:, None, None] * [1, 0], moving
+
+
+def test_still_frames_are_those_with_still_ones_around() -> None:
+    source, moving = wobbling()
+    still = still_steps(source, 30)
+    assert (still == [not moving[i - 1 : i + 4].any() and 2 <= i < 97 for i in range(99)]).all()
+    source[30] = np.nan
+    assert not still_steps(source, 30)[27:33].any() and still_steps(source, 30)[34:45].all()
+
+
+def test_still_speed_counts_still_frames_only() -> None:
+    source, _ = wobbling()
+    still = still_steps(source, 30)
+    assert still_speed(source, still, 30) == pytest.approx(0.03)
+    jitter = np.where(np.arange(100) % 2 == 0, 1.0, 0.0)[:, None, None] * [0, 1]
+    assert still_speed(source + jitter, still, 30) == pytest.approx(0.3, rel=0.02)
+    assert np.isnan(still_speed(source, np.arange(99) < 9, 30))
+
+
+def test_quiet_speed_counts_the_quiet_quarter_only() -> None:
     rng = np.random.default_rng(10)
     base = rng.uniform(0, 100, (478, 2))
     base[263], base[33] = (100, 0), (0, 0)
     moved = np.cumsum(np.where(np.arange(100) % 3 == 0, 0.0, 8.0))[:, None, None]
     source = base + moved
     jitter = np.where(np.arange(100) % 2 == 0, 1.0, 0.0)[:, None, None] * [1, 0]
-    assert still_speed(source, source, 30) == pytest.approx(0, abs=1e-9)
-    assert still_speed(source, source + jitter, 30) == pytest.approx(0.3, rel=0.02)
+    assert quiet_speed(source, source, 30) == pytest.approx(0, abs=1e-9)
+    assert quiet_speed(source, source + jitter, 30) == pytest.approx(0.3, rel=0.02)

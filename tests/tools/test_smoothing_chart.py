@@ -27,16 +27,16 @@ def test_stiller_counts_quiet_frames_only() -> None:
 def noisy() -> list[object]:
     rng = np.random.default_rng(7)
     moves = np.where(np.arange(240) < 120, 0.0, np.sin(np.arange(240) / 6))[:, None] + 0.02 * rng.normal(size=(240, 2))
-    return [({"pose": moves}, TIMES, np.arange(240) < 120)]
+    return [({"head": moves}, TIMES, np.arange(240) < 120)]
 
 
 def test_a_lower_cut_off_is_stiller_and_later_and_still_makes_up_for_it() -> None:
-    calm, quick, resting = measure("pose", noisy(), [(0.5, 0, 0), (8, 0, 0), (0.5, 40, 0.8)], 8.0)
+    calm, quick, resting = measure("head", noisy(), [(0.5, 0, 0), (8, 0, 0), (0.5, 180, 0.24)], 8.0)
     assert calm["stiller"] > quick["stiller"] > 1 and calm["late"] > quick["late"] > 0
     assert resting["stiller"] > quick["stiller"] and resting["late"] < 0.2 and resting["r"] > 0.99
 
 
 def test_the_chart_is_drawn(tmp_path: Path) -> None:
-    rows = measure("pose", noisy(), [(1, 0, 0), (2, 20, 0.1)], 8.0)
-    chart({"pose": {"grid": rows, "before": rows[0], "used": rows[1]}}, tmp_path / "chart.png")
+    rows = measure("head", noisy(), [(1, 0, 0), (2, 20, 0.1)], 8.0)
+    chart({"head": {"grid": rows, "before": rows[0], "used": rows[1]}}, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
