@@ -137,7 +137,7 @@ class SmoothingSettings(Section):
     fine_beta: float = _number(0.1, 0, 1000)
     head_min_cutoff_hz: float = _number(0.5, 0.001, 1000)
     head_beta: float = _number(100.0, 0, 10_000)
-    head_still: float = _number(0.06, 0, 1000)
+    head_still: float = _number(0.045, 0, 1000)
     mouth_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
     mouth_beta: float = _number(500.0, 0, 10_000)
     mouth_still: float = _number(0.016, 0, 1000)
