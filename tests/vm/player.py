@@ -36,7 +36,7 @@ def main() -> None:
     device, path, width, height, fourcc, fps, times = sys.argv[1:8]
     sizes = [int(text) for text in sys.argv[8:]]
     starts = np.cumsum([0, *sizes])
-    content = Path(path).read_bytes()
+    content = memoryview(Path(path).read_bytes())  # a slice of it is no copy
     written = np.memmap(times, np.int64, "r+", shape=(len(sizes),))
     revive(device)
     handle = os.open(device, os.O_RDWR)

@@ -46,6 +46,7 @@ def main() -> None:
         "host": machine(),
         "host_load_average": [round(load, 1) for load in os.getloadavg()],
         "guest": "User Mode Linux 6.1, one processor, Debian 12, v4l2loopback 0.12.7",
+        "guest_process": (results / "preferred").read_text().strip(),
         "built_in_s": built,
         "cache_mib": {"kernel": mebibytes(folder / "kernel" / "linux"), "image": mebibytes(folder / "root.img")},
         "versions": versions(),
