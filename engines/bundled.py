@@ -140,7 +140,11 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
     files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
     with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
         precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": precision}
-        jobs = {part: pool.submit(OpenVinoEngine, files[part], precision=precise[part]) for part in taken}
+        threads = {"motion_code": 1}  # a second one would be half as busy and gain a tenth: docs/decisions/0081
+        jobs = {
+            part: pool.submit(OpenVinoEngine, files[part], precision=precise[part], threads=threads.get(part, 0))
+            for part in taken
+        }
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
