@@ -142,7 +142,13 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
         precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": precision}
         threads = {"motion_code": 1}  # a second one would be half as busy and gain a tenth: docs/decisions/0081
         jobs = {
-            part: pool.submit(OpenVinoEngine, files[part], precision=precise[part], threads=threads.get(part, 0))
+            part: pool.submit(
+                OpenVinoEngine,
+                files[part],
+                precision=precise[part],
+                threads=threads.get(part, 0),
+                digest=rows[taken[part]]["sha256"],
+            )
             for part in taken
         }
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn

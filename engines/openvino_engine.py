@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
 import threading
 from pathlib import Path
@@ -11,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from engines.engine_cache import EngineCache, EngineKey, EngineRefused
 from engines.errors import EngineError
+from kernels.cache import cache_folder
 
 Array = npt.NDArray[Any]
 
@@ -46,17 +50,46 @@ def chosen_precision(asked: str, core: ov.Core, *, rounded: bool = False) -> str
     return asked
 
 
+def _compiled(core: ov.Core, file: Path | ov.Model, hints: dict[str, Any]) -> ov.CompiledModel:
+    model = core.read_model(file) if isinstance(file, Path) else file
+    model.reshape({port.get_any_name(): [1, *list(port.partial_shape)[1:]] for port in model.inputs})
+    return core.compile_model(model, "CPU", hints)
+
+
+def _kept(core: ov.Core, file: Path | ov.Model, hints: dict[str, Any], digest: str) -> ov.CompiledModel:
+    """The model as it was compiled in an earlier run on this processor, or compiled now and kept for the next one.
+
+    OpenVINO's own cache would run damaged weights; this one is checked. What cannot be read or written is done without.
+    """
+    processor = (
+        f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')}"
+    )
+    settings = {name: str(value) for name, value in hints.items()} | {"cap": os.environ.get("ONEDNN_MAX_CPU_ISA", "")}
+    key = EngineKey(digest, f"OpenVINO {ov.__version__}", processor, "", settings)
+    cache = EngineCache(cache_folder() / "compiled")
+    try:
+        if found := cache.load(key):
+            return core.import_model(found, "CPU", hints)
+    except (EngineRefused, RuntimeError):
+        pass  # it is compiled anew and written over
+    compiled = _compiled(core, file, hints)
+    with contextlib.suppress(OSError):
+        cache.store(key, compiled.export_model().getvalue())
+    return compiled
+
+
 class OpenVinoEngine:
     """One model compiled for a batch of one: fixed shapes run up to twice as fast as open ones.
 
     file: an ONNX file, or a graph that was built here.
     precision: "f32", "bf16", "int8" for a file that is rounded, or "auto" for the fastest that the processor does in
     hardware with a file that is not.
-    threads: how many it computes with; 0: one a core.
+    threads: how many it computes with; 0: one a core. digest: the file's SHA-256, for what is kept compiled between two
+    runs; without it nothing is.
     Raises EngineError when OpenVINO cannot read or compile the file or the processor has no such precision.
     """
 
-    def __init__(self, file: Path | ov.Model, *, precision: str = "f32", threads: int = 0) -> None:
+    def __init__(self, file: Path | ov.Model, *, precision: str = "f32", threads: int = 0, digest: str = "") -> None:
         core = ov.Core()
         self.precision = chosen_precision(precision, core)
         floats = "f32" if self.precision == "int8" else self.precision
@@ -64,9 +97,7 @@ class OpenVinoEngine:
         if threads:
             hints["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = core.read_model(file) if isinstance(file, Path) else file
-            model.reshape({port.get_any_name(): [1, *list(port.partial_shape)[1:]] for port in model.inputs})
-            self._model = core.compile_model(model, "CPU", hints)
+            self._model = _kept(core, file, hints, digest) if digest else _compiled(core, file, hints)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             name = file.name if isinstance(file, Path) else file.friendly_name

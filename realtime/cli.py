@@ -18,7 +18,7 @@ from realtime.errors import UsageError
 
 __all__ = ["FAULT", "app", "guarded", "main"]
 CONFIG = "AVATAR_LIVE_CONFIG"
-NO_SETTINGS = (CONFIG, "AVATAR_LIVE_MODELS", "AVATAR_LIVE_AVATARS")  # variables that name places
+NO_SETTINGS = (CONFIG, "AVATAR_LIVE_MODELS", "AVATAR_LIVE_AVATARS", "AVATAR_LIVE_CACHE")  # variables that name places
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.add_typer(cli_models.models, name="models")

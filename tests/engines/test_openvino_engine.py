@@ -58,6 +58,26 @@ def test_precision_is_what_was_asked_for(doubling: ov.Model) -> None:
     assert OpenVinoEngine(doubling, precision="int8").precision == "int8"
 
 
+def test_what_was_compiled_is_kept_and_never_trusted_when_damaged(tmp_path: Path, monkeypatch, doubling) -> None:
+    monkeypatch.setenv("AVATAR_LIVE_CACHE", str(tmp_path / "kept"))
+    x, y = np.array([[1, 2, 3]], np.float32), np.array([[10, -20, 30]], np.float32)
+    want = OpenVinoEngine(doubling, digest="12ab").infer(x, y)[0].copy()
+    (kept,) = (tmp_path / "kept" / "compiled").iterdir()
+    np.testing.assert_array_equal(OpenVinoEngine(tmp_path / "not read.onnx", digest="12ab").infer(x, y)[0], want)
+    data = bytearray(kept.read_bytes())
+    data[-5] ^= 1
+    kept.write_bytes(data)
+    np.testing.assert_array_equal(OpenVinoEngine(doubling, digest="12ab").infer(x, y)[0], want)
+    assert kept.read_bytes() != bytes(data), "written anew"
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch, doubling) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AVATAR_LIVE_CACHE", str(tmp_path / "file" / "kept"))
+    x = np.ones((1, 3), np.float32)
+    np.testing.assert_array_equal(OpenVinoEngine(doubling, digest="12ab").infer(x, x)[0], [[3, 3, 3]])
+
+
 class Modest(ov.Core):
     """OpenVINO on a processor with nothing but f32."""
 
