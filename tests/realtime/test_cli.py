@@ -77,7 +77,7 @@ def test_settings_come_from_the_file_and_the_environment(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--style", "tune"], "unknown style 'tune'; did you mean toon? Known: beard, child"),
+        (["--style", "tune"], "unknown style 'tune'; did you mean toon? Known: beanie, beard"),
         (["--edit", "age=nan"], "age is nan; wanted a number from -3 to 3"),
         (["--strength", "1.5"], "strength is 1.5; wanted a number from 0 to 1"),
         (["--faces", "5"], "faces is 5; wanted a whole number from 1 to 4"),
@@ -90,6 +90,7 @@ def test_settings_come_from_the_file_and_the_environment(
         (["--size", "0x9"], "width is 0; wanted a whole number from 16 to 8192"),
         (["--fps", "nan"], "fps is nan; wanted a number from 1 to 240"),
         (["--device", "tpu"], "device is 'tpu'; wanted one of auto, cpu, cuda"),
+        (["--precision", "f16"], "precision is 'f16'; wanted one of auto, f32, int8, bf16"),
         (["--config", "none.toml"], "cannot read none.toml: No such file or directory; give the path of a TOML file"),
     ],
 )
