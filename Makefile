@@ -1,5 +1,6 @@
 # make demo     a first avatar video, with nothing but Python       make test     checks and tests
-# make install  the program in .venv    make bench  measure it      make clean    remove what was built
+# make install  the program in .venv    make clean    remove what was built
+# make bench CLIP=FILE.mp4   measure it on a clip (default: demo.mp4, which make demo leaves)
 # make gpu-check, make gpu-bench   correctness and speed on an NVIDIA GPU (with the cuda extra)
 # make vm-test  real V4L2 cameras in a guest of its own, built once (Debian 12, root; docs/virtual-camera.md)
 # PYTHON=...    the Python to use instead of the first suitable one
@@ -26,7 +27,7 @@ test: .venv/installed-dev
 install: .venv/installed
 
 bench: .venv/installed-dev
-	$(BIN)/python -m tools.bench_pipeline
+	$(BIN)/python -m tools.bench_pipeline $(or $(CLIP),demo.mp4)
 
 vm-test: .venv/installed
 	tests/vm/test.sh
