@@ -27,7 +27,7 @@ DOMAINS = ("domain_clay", "domain_comic", "domain_natural")  # how the head is d
 # Styles that short hair before a busy background is taken for; hardly ever guessed right on real faces.
 RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
-GEAR_FROM = 0.9  # of 1: dark hair beside real faces reaches 0.7 as headphones
+GEAR_FROM = 0.9  # of 1: dark hair beside real faces reaches 0.84 as headphones
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.

@@ -132,11 +132,11 @@ def test_the_critic_takes_its_share_of_the_gradient_and_learns_to_tell_apart(tra
 
 def test_a_step_with_the_critic_changes_both_networks(training, faces) -> None:
     run = training.Training(faces, "cpu", eager=True)
-    before = [next(part.parameters()).detach().clone() for part in (run.model, run.critic)]
+    before = [part.detach().clone() for part in (run.model.generator.convs[0].weight, next(run.critic.parameters()))]
     run.take(64, 2, 1e-3, sharpen=True)
     weights = [run.model.generator.convs[0].weight, *run.critic.parameters()]
     assert run.step == 1 and np.isfinite(run.loss) and all(w.grad is not None for w in weights)
-    assert not torch.equal(before[1], next(run.critic.parameters()))
+    assert not torch.equal(before[0], weights[0]) and not torch.equal(before[1], next(run.critic.parameters()))
 
 
 def critic_module():
