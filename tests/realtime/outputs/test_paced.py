@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
@@ -11,7 +12,7 @@ from realtime.errors import DeviceError
 from realtime.frames import Picture
 from realtime.outputs.base import Output
 from realtime.outputs.null import NullOutput
-from realtime.outputs.paced import SWITCH_S, PacedOutput
+from realtime.outputs.paced import SWITCH_S, PacedOutput, first_in_line
 from realtime.statistics import Statistics
 from tests.realtime.baton import PATIENCE_S, Baton
 from tests.realtime.clips import quadrants
@@ -31,11 +32,14 @@ class Recorder(NullOutput):
         self.shown: list[int] = []
         self.closed = 0
         self.broken = False
+        self.schedulers: set[int] = set()
         self._came = threading.Condition()
 
     def send(self, picture: Picture) -> None:
         with self._came:
             self.shown.append(picture.frame_id)
+            if sys.platform == "linux":
+                self.schedulers.add(os.sched_getscheduler(0))
             self._came.notify_all()
             if self.broken:
                 raise DeviceError("the device was unplugged")
@@ -116,3 +120,19 @@ def test_a_device_that_breaks_is_told_to_whoever_sends_next() -> None:
         output.send(picture(1))
     output.close()
     assert recorder.closed == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+def test_the_beat_comes_before_drawing_where_the_system_allows_it() -> None:
+    allowed: list[int] = []
+    asking = threading.Thread(target=lambda: (first_in_line(), allowed.append(os.sched_getscheduler(0))))
+    asking.start()
+    asking.join(PATIENCE_S)
+    clock, recorder = Baton(), Recorder()
+    output, _ = paced(recorder, clock)
+    output.send(picture(0))
+    clock.advance_ns(STEP_NS)
+    recorder.wait_for(1)
+    assert recorder.schedulers == {allowed[0]}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER, "only the beat's own thread"
+    output.close()
