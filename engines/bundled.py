@@ -148,6 +148,7 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
                 precision=precise[part],
                 threads=threads.get(part, 0),
                 digest=rows[taken[part]]["sha256"],
+                channels_last=part == "synthesis",
             )
             for part in taken
         }

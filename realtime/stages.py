@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from realtime.errors import UsageError
 from realtime.frames import Frame, Picture
 from realtime.settings import Settings
 from realtime.statistics import Statistics
+
+FEW_CORES = 4
 
 if TYPE_CHECKING:
     from engines.bundled import BundledModel
@@ -66,8 +69,12 @@ def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | Gr
 
     Raises UsageError, ModelError and EngineError.
     """
+    import cv2
+
     from engines import bundled
 
+    if (os.cpu_count() or 1) <= FEW_CORES:  # its threads gain nothing on parts of one picture, and wait in a loop
+        cv2.setNumThreads(1)
     if settings.generating.model not in bundled.MODELS:
         if settings.encoding.avatar:
             raise UsageError(

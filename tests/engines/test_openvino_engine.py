@@ -37,6 +37,24 @@ def test_inputs_need_not_be_contiguous(doubling: ov.Model) -> None:
     np.testing.assert_array_equal(total, [[1, 7, 13]])
 
 
+def test_pictures_may_be_laid_out_anew_for_the_network() -> None:
+    """What comes out is the same; only small rounding may differ between kernels."""
+    x, factor = ops.parameter([1, 5, 4, 6], np.float32, name="x"), ops.parameter([1, 5], np.float32, name="factor")
+    weight = np.random.default_rng(0).normal(size=(3, 5, 1, 1)).astype(np.float32)
+    mixed = ops.convolution(x, ops.constant(weight), [1, 1], [0, 0], [0, 0], [1, 1])
+    model = ov.Model([mixed, ops.negative(factor)], [x, factor], "mixing")
+    for port, name in zip(model.inputs, ("x", "factor"), strict=True):
+        port.get_tensor().set_names({name})
+    values, factors = (np.random.default_rng(1).normal(size=s).astype(np.float32) for s in ((1, 5, 4, 6), (1, 5)))
+    want = np.einsum("oc,nchw->nohw", weight[..., 0, 0], values)
+    engine = OpenVinoEngine(model, channels_last=True)
+    for _ in range(2):
+        got, negative = engine.infer(values, factors)
+        np.testing.assert_allclose(got, want, atol=1e-5)
+        np.testing.assert_array_equal(negative, -factors)
+        values, want = values[..., ::-1], want[..., ::-1]
+
+
 def test_the_wrong_number_of_inputs_is_told(doubling: ov.Model) -> None:
     with pytest.raises(EngineError, match="1 inputs were given; wanted x, y"):
         OpenVinoEngine(doubling).infer(np.zeros((1, 3), np.float32))
