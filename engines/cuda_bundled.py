@@ -25,7 +25,7 @@ from engines.cuda_graphs import captured
 from engines.cuda_portrait import CudaPortrait
 from engines.cuda_synthesis import choices_here
 from engines.cuda_timing import median_ms
-from engines.devices import choose_device, gpu_errors, gpu_facts
+from engines.devices import LEAST_BYTES, choose_device, gpu_errors, gpu_facts
 from engines.errors import ModelError
 from engines.motion import MOTION
 from engines.portrait import ModulatedConv2d, PortraitGenerator
@@ -33,7 +33,6 @@ from kernels.program import Programs, cuda_program
 
 Array = npt.NDArray[Any]
 PREFIX = "generator."
-NEEDED_BYTES = 1 << 30  # torch, cuDNN, CuPy, weights and buffers, rounded up
 
 
 class HeldOnGpu:
@@ -175,7 +174,7 @@ def networks_on_gpu(
     """
     on_gpu = device == "cuda"
     if on_gpu:
-        choose_device(device, NEEDED_BYTES, gpu_facts())  # raises where it cannot
+        choose_device(device, LEAST_BYTES, gpu_facts())  # raises where it cannot
     network = portrait_network(file)
     with gpu_errors(), torch.no_grad():
         network = network.to(device)

@@ -3,26 +3,59 @@
     choice = choose_device("auto", needed_bytes, gpu_facts())
     choice.kind, choice.reason             # "cpu", "the GPU is not used: ..."
 
-``auto`` takes the GPU where it can be used and says why where it cannot; ``cuda`` fails with the same reason. The
-program itself stays on the CPU with ``auto`` until the GPU path has been checked on one, and says so. Nothing heavy is
-loaded before it is known to be there: without torch the answer costs nothing.
+``auto`` takes the GPU where it can be used and says why where it cannot; ``cuda`` fails with the same reason. While
+``CHECKED`` is false ``auto`` stays on the CPU and says so. Nothing heavy is loaded before it is known to be there:
+without torch the answer costs nothing.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from engines.errors import EngineError
+from kernels.implementations import spoken
 
+CHECKED = False  # true once `make gpu-check` has passed on a GPU and its result is in docs/measurements
 OLDEST_CAPABILITY = (7, 5)
+LEAST_BYTES = 1 << 30  # torch, cuDNN, CuPy, a small model and its buffers, rounded up
+UNUSED = "the GPU is not used: "
 UNCHECKED = "its path has not been checked on a GPU yet; try --device cuda"
 INSTALL = "pip install 'avatar-live[cuda]'"
+
+# What CUDA, its libraries, torch and CuPy say when they fail, what that means, and what to do about it.
+MEANINGS = (
+    (
+        r"out ?of ?memory|ALLOC_FAILED|MemoryAllocation",
+        "the GPU's memory is full",
+        "close other programs that use the GPU, or use --device cpu",
+    ),
+    (
+        r"driver.{0,40}(too old|insufficient)|InsufficientDriver|unsupported toolchain",
+        "the NVIDIA driver is older than what was built for it",
+        "update the driver, or use --device cpu",
+    ),
+    (
+        r"no kernel image|NoKernelImage|invalid device function|gpu-architecture|unsupported.{0,20} arch",
+        "torch or CuPy was not built for this GPU",
+        f"install newer ones: {INSTALL} --upgrade, or use --device cpu",
+    ),
+    (
+        r"no NVIDIA driver|no CUDA-capable device|NoDevice|busy or unavailable|DeviceUnavailable|DEVICE_UNAVAILABLE"
+        r"|device.{0,20}(lost|not ready|removed)|fallen off",
+        "the GPU is not there any more, or another program keeps it",
+        "look at nvidia-smi, or use --device cpu",
+    ),
+    (r"", "the GPU stopped working", "restart the program, or use --device cpu; look at nvidia-smi"),
+)
+OF_A_GPU = re.compile(r"cuda|cudnn|cublas|nvrtc|nvidia|cupy|out of memory", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +129,16 @@ def choose_device(requested: str, needed_bytes: int, facts: GpuFacts) -> DeviceC
         return DeviceChoice("cuda", f"{facts.name}, CUDA {cuda_version(facts.driver)}")
     if requested == "cuda":
         raise EngineError(f"--device cuda cannot be used: {problem}; or use --device auto")
-    return DeviceChoice("cpu", f"the GPU is not used: {problem}")
+    return DeviceChoice("cpu", UNUSED + problem)
 
 
-def device_line(requested: str) -> str:
-    """What ``--device`` chose and why, in one line for people; loads nothing heavy."""
-    if requested != "auto":
-        return f"{requested}, as asked for"
+def automatic() -> DeviceChoice:
+    """What ``--device auto`` takes here, and why; without a driver nothing heavy is loaded."""
     if driver_version() == 0:
-        return "cpu; there is no NVIDIA driver"
-    return f"cpu; the NVIDIA GPU is not used: {UNCHECKED}"
+        return DeviceChoice("cpu", "there is no NVIDIA driver")
+    if not CHECKED:
+        return DeviceChoice("cpu", f"the NVIDIA GPU is not used: {UNCHECKED}")
+    return choose_device("auto", LEAST_BYTES, gpu_facts())
 
 
 def gpu_facts() -> GpuFacts:
@@ -115,21 +148,30 @@ def gpu_facts() -> GpuFacts:
         return GpuFacts(driver_problem(0, 0, ""))
     if importlib.util.find_spec("torch") is None:
         return GpuFacts(f"torch is not installed; {INSTALL}", driver=driver)
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # its libraries are missing, or are another CUDA's
+        return GpuFacts(f"torch cannot be loaded ({spoken(error)}); {INSTALL}", driver=driver)
     if torch.version.cuda is None:
         return GpuFacts(f"torch {torch.__version__} was built without CUDA; {INSTALL}", driver=driver)
     major, minor = (int(part) for part in torch.version.cuda.split(".")[:2])
     problem = driver_problem(driver, major * 1000 + minor * 10, f"torch {torch.__version__}")
-    if problem is None and not torch.cuda.is_available():
-        problem = "torch finds no GPU; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
+    if problem is None:
+        with warnings.catch_warnings(record=True) as said:  # torch warns of what it met, and answers no
+            warnings.simplefilter("always")
+            there = torch.cuda.is_available()
+        why = f" ({spoken(said[-1].message)})" if said else ""
+        problem = None if there else f"torch finds no GPU{why}; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
     if problem is not None:
         return GpuFacts(problem, driver=driver)
     from kernels.program import cupy_refusal
 
-    with gpu_errors():
-        free, total = torch.cuda.mem_get_info()
-        name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    try:
+        with gpu_errors():
+            free, total = torch.cuda.mem_get_info()
+            name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    except EngineError as error:
+        return GpuFacts(str(error), driver=driver)
     return GpuFacts(cupy_refusal(), name, capability, free, total, driver)
 
 
@@ -145,18 +187,18 @@ def driver_version() -> int:
 
 @contextmanager
 def gpu_errors() -> Iterator[None]:
-    """Turn what CUDA and CuPy raise when a card disappears or its memory is full into EngineError."""
+    """Turn what CUDA, torch and CuPy raise on a GPU into EngineError: its meaning, their words, what to do."""
     try:
         yield
     except EngineError:
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
-        kind = type(error).__name__
-        if "OutOfMemory" in kind or "out of memory" in text:
-            advice = "close other programs that use the GPU, or use --device cpu"
-            raise EngineError(f"the GPU's memory is full ({text[:160]}); {advice}") from error
-        if "CUDA" in text or "cuda" in text or kind.startswith(("CUDA", "Accelerator")):
-            advice = "restart the program, or use --device cpu; nvidia-smi tells whether the card is still there"
-            raise EngineError(f"the GPU stopped working ({text[:160]}); {advice}") from error
-        raise
+        text, kind = spoken(error), f"{type(error).__module__}.{type(error).__name__}"
+        if not OF_A_GPU.search(f"{kind} {text}") and "Accelerator" not in kind:
+            raise
+        meant, advice = next(
+            (meaning, advice)
+            for found, meaning, advice in MEANINGS
+            if re.search(found, f"{kind} {text}", re.IGNORECASE)
+        )
+        raise EngineError(f"{meant} ({text}); {advice}") from error

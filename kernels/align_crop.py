@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Argument, Programs, kernel
+from kernels.program import Argument, Programs
 
 
 def align_crop(frame: Tensor, transform: Tensor, size: int, *, grid: int = 0, impl: str = "auto") -> Tensor:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Programs, kernel
+from kernels.program import Programs
 
 
 @dataclass(frozen=True, slots=True)

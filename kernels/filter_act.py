@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from kernels.bias_act import bias_act
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Programs, channels_last, empty_channels_last, kernel
+from kernels.program import Programs, channels_last, empty_channels_last
 from kernels.upfirdn2d import upfirdn2d
 
 STRIP = 4  # rows of output that a thread computes

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+SPOKEN = 200  # characters of what a library said that are passed on
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -53,3 +55,13 @@ def choose(
     raise ImplementationUnavailable(
         f"{operation}: implementation {impl!r} cannot run: {reason}; use impl='reference' or impl='auto'"
     )
+
+
+def spoken(error: object) -> str:
+    """An error's text in one line: of CuPy's banners the error that they quote, and no more than a line of any."""
+    lines = [line.strip(" =") for line in str(error).splitlines()]
+    lines = [line for line in lines if line]
+    quoted = [number + 1 for number, line in enumerate(lines) if line.startswith("Original error")]
+    text = " ".join(" ".join(lines[quoted[0] :] if quoted else lines).split())
+    text = text.partition(" CUDA kernel errors might")[0]  # torch's advice to its developers
+    return text[:SPOKEN] or type(error).__name__

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Argument, Programs, channels_last, kernel
+from kernels.program import Argument, Programs, channels_last
 
 PARTS, COLOURS = 4, 4
 MOST_INPUTS = 768  # of both features together; 48 KiB of shared memory

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Argument, Programs, kernel
+from kernels.program import Argument, Programs
 
 CELLS, REACH, NUMBERS = 48, 8, 15
 FULL, LOW, HIGH = 250 / 255, 5 / 255, 200 / 255

@@ -7,12 +7,14 @@ tensors, and None as a null pointer. Nothing is allocated and nothing waits, so 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from kernels.implementations import spoken
 
 SOURCES = Path(__file__).parent / "cuda"
 OLDEST_CAPABILITY = (7, 5)
@@ -95,7 +97,9 @@ def cupy_refusal() -> str | None:
     except ImportError as error:
         if getattr(error, "name", None) == "cupy":
             return "CuPy is not installed; pip install 'avatar-live[cuda]'"
-        return f"CuPy cannot be loaded ({error}); reinstall it for this computer's CUDA"
+        return f"CuPy cannot be loaded ({spoken(error)}); reinstall it for this computer's CUDA"
+    except Exception as error:  # built for another numpy or CUDA it raises whatever its parts do
+        return f"CuPy cannot be loaded ({type(error).__name__}: {spoken(error)}); reinstall it for this computer's CUDA"
     try:
         driver, built = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
         reason = version_refusal(driver, built)
@@ -103,7 +107,7 @@ def cupy_refusal() -> str | None:
             cupy.RawKernel('extern "C" __global__ void nothing() {}', "nothing", backend="nvrtc").compile()
         return reason
     except Exception as error:  # CuPy raises errors of many kinds: drivers, loaders, compilers
-        return f"CuPy does not work here ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        return f"CuPy does not work here ({type(error).__name__}: {spoken(error)})"
 
 
 def version_refusal(driver: int, built: int) -> str | None:
@@ -130,24 +134,6 @@ def cuda_refusal(*tensors: Tensor | None) -> str | None:
     if capability < OLDEST_CAPABILITY:
         return f"the GPU has compute capability {capability[0]}.{capability[1]}; wanted 7.5 or more"
     return cupy_refusal()
-
-
-def kernel(
-    impl: str, run: Callable[..., Any], tensors: Sequence[Tensor | None], unfit: str | None = None
-) -> tuple[Mapping[str, Callable[..., Any]], Mapping[str, str | None]]:
-    """The last two arguments of ``choose`` for an operation that has a kernel.
-
-    run: the function that launches; it gets :data:`Programs` before the operation's own arguments.
-    unfit: why the kernel cannot do what is asked for, whatever the device.
-    """
-    from kernels.emulation import emulated_program, emulation_refusal
-
-    makers = {"cuda": cuda_program, "emulated": emulated_program}
-    fast = {name: functools.partial(run, make) for name, make in makers.items()}
-    refusals = {"cuda": unfit or (cuda_refusal(*tensors) if impl != "emulated" else None)}
-    if impl == "emulated":
-        refusals["emulated"] = unfit or emulation_refusal(*tensors)
-    return fast, refusals
 
 
 def channels_last(x: Tensor) -> Tensor:

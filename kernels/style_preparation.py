@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
 from kernels.modulated_conv2d import DEMODULATION_EPSILON
-from kernels.program import Argument, Programs, kernel
+from kernels.program import Argument, Programs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.bias_act import bias_act
+from kernels.candidates import kernel
 from kernels.conv_plan import (
     TILES,
     Phase,
@@ -32,7 +33,7 @@ from kernels.conv_plan import (
 from kernels.filter_act import Finish, filter_act_into
 from kernels.implementations import choose
 from kernels.modulated_conv2d import DEMODULATION_EPSILON, modulated_conv2d
-from kernels.program import Programs, channels_last, empty_channels_last, kernel
+from kernels.program import Programs, channels_last, empty_channels_last
 from kernels.upfirdn2d import upfirdn2d
 
 RAW = Finish(1.0, 1.0, None)  # nothing after the convolution

@@ -12,8 +12,9 @@ import math
 import torch
 from torch import Tensor
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Programs, channels_last, empty_channels_last, kernel
+from kernels.program import Programs, channels_last, empty_channels_last
 from kernels.upfirdn2d import upsample2d
 
 MOST_COLOURS, MOST_INPUTS = 4, 3072

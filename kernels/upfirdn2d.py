@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Programs, kernel
+from kernels.program import Programs
 
 Pair = int | tuple[int, int] | list[int]
 SEPARABLE_FROM = 8

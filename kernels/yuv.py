@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.candidates import kernel
 from kernels.implementations import choose
-from kernels.program import Argument, Programs, kernel
+from kernels.program import Argument, Programs
 
 LAYOUTS = ("nv12", "i420")
 

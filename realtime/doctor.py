@@ -176,15 +176,17 @@ def _gpu() -> Iterable[Finding]:
 
 def _cuda_engine() -> Iterable[Finding]:
     """Whether the CUDA engine can run, and what it chose for each layer."""
-    from engines.devices import UNCHECKED, gpu_facts
+    from engines.devices import LEAST_BYTES, UNUSED, automatic, choose_device, gpu_facts
     from engines.layer_choices import stored_choices
 
     facts = gpu_facts()
-    if facts.problem is None:
+    choice = choose_device("auto", LEAST_BYTES, facts)
+    if choice.kind == "cuda":
         yield Finding("good", f"{facts.name}, {facts.free_bytes // 2**20} of {facts.total_bytes // 2**20} MiB free")
-        yield Finding("missing", "--device auto does not use it", UNCHECKED)
+        if automatic().kind == "cpu":
+            yield Finding("missing", "--device auto does not use it", automatic().reason)
     else:
-        yield Finding("missing", f"the CUDA engine cannot run: {facts.problem}")
+        yield Finding("missing", f"the CUDA engine cannot run: {choice.reason.removeprefix(UNUSED)}")
     for line in stored_choices():
         yield Finding("good", line)
 

@@ -73,6 +73,11 @@ class GroupStages:
         with statistics.stage("compositing"):
             return self.compositor.composite_group(frame, shown, group.lost)
 
+    def drawn_by(self, generator: Generator) -> GroupStages:
+        """The same, with all that is remembered, and another generator."""
+        self._generator = generator
+        return self
+
     def _memory(self, one: Seen) -> Memory:
         """The memory of a person; empty for somebody new."""
         if one.another or one.person not in self._people:

@@ -18,6 +18,7 @@ import numpy as np
 from engines.cuda_codes import FilterSettings
 from engines.cuda_frame import FrameEngine, Moment, Place
 from engines.cuda_imported import GpuModel
+from engines.devices import gpu_errors
 from engines.encoders_config import INPUT_PX
 from engines.errors import EngineError
 from engines.ffhq_alignment import anchors_from_478, crop_transform, quad_from_anchors
@@ -37,22 +38,13 @@ from realtime.photographic_compositing import (
     to_canvas,
 )
 from realtime.settings import CompositingSettings, SmoothingSettings
+from realtime.stages import Tracks, followed
 from realtime.statistics import Statistics
 from realtime.strengths import Strength, at
 
 UPGRADE_AFTER = 30  # frames with a face; then the encoder's better engine is built, compared on what was seen last
 
 log = logging.getLogger(__name__)
-
-
-class Tracks(Protocol):
-    """``realtime.tracking.Tracker``."""
-
-    def track(self, frame: Frame) -> Face | None:
-        """The face in a frame."""
-
-    def close(self) -> None:
-        """Give everything back."""
 
 
 class Smooths(Protocol):
@@ -71,12 +63,9 @@ class FrameStages:
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
-        with statistics.stage("tracking"):
-            face = self.tracker.track(frame)
-        if face is None:
-            statistics.frame_without_face()
-            with statistics.stage("compositing"):
-                return self.compositor.holding(frame)
+        face = followed(self.tracker, self.compositor, frame, statistics)
+        if isinstance(face, Picture):
+            return face
         with statistics.stage("submitting"):
             return self.compositor.draw(frame, face)
 
@@ -171,7 +160,8 @@ class WholeFrame(PhotographicCompositor):
             return
         if self._drawn == UPGRADE_AFTER:
             self._engine.settle()
-            encoder.start_upgrade(lambda text: log.info("%s", text))
+            with gpu_errors():
+                encoder.start_upgrade(lambda text: log.info("%s", text))
         if encoder.taken_over():
             try:
                 self._engine.capture()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | FrameStages, str]:
-    """As ``realtime.stages.build_stages``, for a model that was imported.
+    """As ``realtime.building.build_stages``, for a model that was imported.
 
     Raises UsageError for what imported models cannot do, ModelError and EngineError.
     """

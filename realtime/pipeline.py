@@ -21,21 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtime.building import AnyStages
 from realtime.clock import Clock
 from realtime.frames import Frame, LatePicture, Picture
 from realtime.settings import PipelineSettings
 from realtime.slot import LatestSlot, SlotClosed
 from realtime.sources.base import Stalled
-from realtime.stages import Stages, build_stages
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
     from realtime.capture import Source
-    from realtime.faces_stages import GroupStages
     from realtime.outputs import Output
-    from realtime.photographic_gpu import FrameStages
-
-__all__ = ["Pipeline", "Stages", "build_stages"]
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        stages: Stages | GroupStages | FrameStages,
+        stages: AnyStages,
         outputs: Sequence[Output],
         clock: Clock,
         settings: PipelineSettings,

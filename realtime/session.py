@@ -100,10 +100,10 @@ def _open(
     console: Console,
 ) -> Pipeline:
     """The pipeline with everything open; what was opened is closed again if something cannot be."""
-    from engines.devices import device_line
+    from realtime.building import build_stages, device_line
     from realtime.capture import open_source
     from realtime.compositing import output_size
-    from realtime.pipeline import Pipeline, build_stages
+    from realtime.pipeline import Pipeline
 
     clock, settings = SystemClock(), request.settings
     with ExitStack() as opened:
@@ -119,7 +119,7 @@ def _open(
         observer = sheet.add if sheet is not None else None
         pipeline = Pipeline(source, stages, outputs, clock, pace, statistics, observer)
         backends |= {"source": source.describe(), "model": model, "outputs": [output.describe() for output in outputs]}
-        device = device_line(settings.generating.device)
+        device = device_line(settings.generating.device, stages)
         lines = [("source", backends["source"]), ("model", model), ("device", device)]
         lines += [("output", out.describe()) for out in outputs]
         for name, line in lines:

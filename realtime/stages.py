@@ -1,17 +1,13 @@
-"""The stages of the work thread in the frame's order, and how the settings make them."""
+"""The stages of the work thread in the frame's order, and how the settings make them for a bundled model."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
-from realtime.errors import UsageError
-from realtime.frames import Frame, Picture
+from realtime.frames import Face, Frame, Picture
 from realtime.settings import Settings
 from realtime.statistics import Statistics
-
-FEW_CORES = 4
 
 if TYPE_CHECKING:
     from engines.bundled import BundledModel
@@ -25,9 +21,36 @@ if TYPE_CHECKING:
     from realtime.photographic import PhotographicEditor, PhotographicEncoder, PhotographicGenerator
     from realtime.photographic_alignment import PhotographicAligner
     from realtime.photographic_compositing import PhotographicCompositor
-    from realtime.photographic_gpu import FrameStages
     from realtime.smoothing import Smoother
     from realtime.tracking import Tracker
+
+
+class Tracks(Protocol):
+    """``realtime.tracking.Tracker``."""
+
+    def track(self, frame: Frame) -> Face | None:
+        """The face in a frame."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class Holds(Protocol):
+    """Every compositor."""
+
+    def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
+        """What goes out without an avatar."""
+
+
+def followed(tracker: Tracks, compositor: Holds, frame: Frame, statistics: Statistics) -> Face | Picture:
+    """Where every frame begins: its face, or the holding picture where there is none."""
+    with statistics.stage("tracking"):
+        face = tracker.track(frame)
+    if face is not None:
+        return face
+    statistics.frame_without_face()
+    with statistics.stage("compositing"):
+        return compositor.holding(frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +67,9 @@ class Stages:
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
-        with statistics.stage("tracking"):
-            face = self.tracker.track(frame)
-        if face is None:
-            statistics.frame_without_face()
-            with statistics.stage("compositing"):
-                return self.compositor.holding(frame)
+        face = followed(self.tracker, self.compositor, frame, statistics)
+        if isinstance(face, Picture):
+            return face
         with statistics.stage("alignment"):
             crop = self.aligner.align(frame, face)
         with statistics.stage("encoding"):
@@ -63,39 +83,32 @@ class Stages:
         with statistics.stage("compositing"):
             return self.compositor.composite(frame, face, portrait)
 
+    def drawn_by(self, generator: Generator) -> Stages:
+        """The same, with all that is remembered, and another generator."""
+        return replace(self, generator=generator)
 
-def build_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | GroupStages | FrameStages, str]:
-    """All stages as the settings want them for frames of ``size``, and what the model runs on, in one line.
 
-    Raises UsageError, ModelError and EngineError.
-    """
-    import cv2
+def bundled_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | GroupStages, str]:
+    """As ``realtime.building.build_stages``, for a bundled model. Raises UsageError, ModelError and EngineError."""
+    model = _model(settings)
+    make = _stages_of_several if settings.tracking.faces > 1 else _stages_of_one
+    return make(settings, size, model), model.describe()
 
-    from engines import bundled
 
-    if (os.cpu_count() or 1) <= FEW_CORES:  # its threads gain nothing on parts of one picture, and wait in a loop
-        cv2.setNumThreads(1)
-    if settings.generating.model not in bundled.MODELS:
-        if settings.encoding.avatar:
-            raise UsageError(
-                f"the avatar {settings.encoding.avatar!r} cannot be worn with {settings.generating.model!r}; "
-                f"wanted a bundled model: {', '.join(bundled.MODELS)}"
-            )
-        if settings.tracking.faces > 1:
-            raise UsageError(
-                f"{settings.generating.model!r} draws one face; with --faces {settings.tracking.faces} "
-                f"wanted a bundled model: {', '.join(bundled.MODELS)}"
-            )
-        from realtime.photographic_stages import photographic_stages
+def another_generator(settings: Settings) -> Generator:
+    """A generator of the same model on the settings' device. Raises ModelError and EngineError."""
+    from realtime.generating import Generator
 
-        return photographic_stages(settings, size)
+    return Generator(_model(settings))
+
+
+def _model(settings: Settings) -> BundledModel:
+    from engines.bundled import load
     from realtime.dressing import dressed
 
     wanted = settings.generating
-    model = bundled.load(wanted.model, wanted.device, precision=wanted.precision)
-    model = dressed(model, settings.editing.attributes, settings.editing.strength)
-    make = _stages_of_several if settings.tracking.faces > 1 else _stages_of_one
-    return make(settings, size, model), model.describe()
+    model = load(wanted.model, wanted.device, precision=wanted.precision)
+    return dressed(model, settings.editing.attributes, settings.editing.strength)
 
 
 def remembering(settings: Settings, model: BundledModel, worn: Avatar | None) -> Memory:

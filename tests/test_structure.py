@@ -30,6 +30,7 @@ STAGES = {
 WHO_NAMES_STAGES = {
     "realtime/pipeline.py",
     "realtime/stages.py",  # the stages of one face
+    "realtime/building.py",  # and which of all
     "realtime/faces_stages.py",  # and of several
     "realtime/faces_compositing.py",  # the compositor of several faces is one of one, and more
     "realtime/calibration_frames.py",  # looks at a source without a pipeline

@@ -60,9 +60,9 @@ def played(size: tuple[int, int], count: int) -> list[Any]:
 
 def measured(model: str, device: str, frames: list[Any]) -> dict[str, Any]:
     """One model over the frames, twice: each picture waited for, and each waited for one frame later."""
+    from realtime.building import build_stages
     from realtime.clock import SystemClock
     from realtime.settings import CompositingSettings, GeneratingSettings, Settings
-    from realtime.stages import build_stages
     from realtime.statistics import Statistics
 
     height, width = frames[0].pixels.shape[:2]

@@ -126,8 +126,9 @@ class Runner:
 
     def __init__(self, style: str, edits: dict[str, float], unsmoothed: bool) -> None:
         from engines import bundled
+        from realtime.building import build_stages
         from realtime.configuration import load
-        from realtime.stages import Stages, build_stages
+        from realtime.stages import Stages
 
         settings = load({"editing.style": style, "editing.edits": edits, "tracking.faces": 1}, os.environ)
         stages, self.model = build_stages(settings, (VIEW_PX, VIEW_PX))

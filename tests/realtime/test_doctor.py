@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from engines.devices import GpuFacts
 from realtime import doctor
 from realtime.cameras import Camera, Mode
 from realtime.doctor import Finding, examine
@@ -17,6 +18,9 @@ def examined() -> tuple[bool, str]:
     text = StringIO()
     sound = examine(Console(file=text, width=200))
     return sound, text.getvalue()
+
+
+CANNOT = "the CUDA engine cannot run: "
 
 
 def only(monkeypatch: pytest.MonkeyPatch, look: object) -> None:
@@ -84,6 +88,24 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (found,) = doctor._gpu()
     assert found == Finding("missing", "no NVIDIA driver (no nvidia-smi); the CPU does the work")
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        (GpuFacts("torch is not installed; pip install 'avatar-live[cuda]'"), CANNOT + "torch is not "),
+        (GpuFacts("CuPy cannot be loaded (libnvrtc.so.12)"), CANNOT + "CuPy cannot be loaded (libnv"),
+        (GpuFacts(None, "NVIDIA A", (6, 1), 8 << 30), CANNOT + "NVIDIA A has compute capability 6.1; "),
+        (GpuFacts(None, "NVIDIA A", (8, 9), 99 << 20, 4 << 30), CANNOT + "NVIDIA A has 99 MiB of 4096"),
+        (GpuFacts(None, "NVIDIA A", (8, 9), 3 << 30, 4 << 30), "NVIDIA A, 3072 of 4096 MiB free"),
+    ],
+)  # fmt: skip
+def test_why_the_cuda_engine_cannot_run_is_said_as_the_program_says_it(monkeypatch, facts: GpuFacts, text: str) -> None:
+    monkeypatch.setattr("engines.devices.gpu_facts", lambda: facts)
+    first, *others = doctor._cuda_engine()
+    assert first.text.startswith(text)
+    assert (first.state == "good") == text.startswith("NVIDIA")
+    assert first.state == "missing" or others[0].text == "--device auto does not use it"
 
 
 def test_modes_are_told_by_size_with_their_greatest_rate() -> None:

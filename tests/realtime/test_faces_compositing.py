@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime.building import build_stages
 from realtime.clock import FakeClock
 from realtime.covering import blurred, head_region
 from realtime.errors import UsageError
@@ -22,7 +23,6 @@ from realtime.faces_compositing import GroupCompositor, Shown, cover_heads
 from realtime.faces_tracking import GroupTracker
 from realtime.frames import Face, Frame, Pixels, Portrait
 from realtime.settings import CompositingSettings, EncodingSettings, GeneratingSettings, Settings, TrackingSettings
-from realtime.stages import build_stages
 from realtime.statistics import Statistics
 
 CLIPS = Path(__file__).parents[2] / "../shared/media/clips"

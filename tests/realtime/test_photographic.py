@@ -17,11 +17,11 @@ from engines.errors import EngineError, ModelError
 from engines.imported import load_imported
 from engines.installed_directions import install_directions
 from realtime import photographic
+from realtime.building import build_stages
 from realtime.cli import app
 from realtime.errors import UsageError
 from realtime.frames import Crop, Face, Latent
 from realtime.settings import EditingSettings, GeneratingSettings, Settings, SmoothingSettings, TrackingSettings
-from realtime.stages import build_stages
 from realtime.strengths import Sweep
 from tests.golden import golden
 from tests.realtime.imported_model import models, tiny_models
@@ -171,7 +171,7 @@ def test_wearing_an_imported_model_loads_no_torch(models):
     program = (
         "import sys; sys.modules['torch'] = None\n"
         "from realtime.settings import GeneratingSettings, Settings\n"
-        "from realtime.stages import build_stages\n"
+        "from realtime.building import build_stages\n"
         "stages, model = build_stages(Settings(generating=GeneratingSettings(model='tiny')), (64, 48))\n"
         "stages.tracker.close(); print(model)"
     )

@@ -11,9 +11,10 @@ import pytest
 from realtime.clock import FakeClock
 from realtime.errors import OutputError, SourceError
 from realtime.frames import Crop, Face, Frame, Latent, LatePicture, Picture, Portrait
-from realtime.pipeline import CARD_BGR, Pipeline, Stages
+from realtime.pipeline import CARD_BGR, Pipeline
 from realtime.settings import PipelineSettings
 from realtime.sources.base import Stalled
+from realtime.stages import Stages
 from realtime.statistics import Statistics
 
 WIDTH, HEIGHT = 32, 24
