@@ -15,7 +15,7 @@ import functools
 import hashlib
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.devices import choose_device, gpu_facts
+from engines.drawings import DrawingEngine
 from engines.errors import EngineError, ModelError
 from engines.openvino_engine import OpenVinoEngine, chosen_precision
 
@@ -139,19 +140,21 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
     taken = {part: row for part, row in taken.items() if part not in drawn}
     files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
     with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
-        precise = {"encoder": "auto", "mapping": "f32", "motion_code": "f32", "synthesis": precision}
-        threads = {"motion_code": 1}  # a second one would be half as busy and gain a tenth: docs/decisions/0081
-        jobs = {
+        precise = {"encoder": "auto", "mapping": "f32", "synthesis": precision}
+        jobs: dict[str, Future[Any]] = {
             part: pool.submit(
                 OpenVinoEngine,
                 files[part],
                 precision=precise[part],
-                threads=threads.get(part, 0),
                 digest=rows[taken[part]]["sha256"],
                 channels_last=part == "synthesis",
             )
             for part in taken
+            if part in precise
         }
+        if "motion_code" in taken:
+            digest = rows["motion_code"]["sha256"]
+            jobs["motion_code"] = pool.submit(DrawingEngine, files["motion_code"], digest=digest)
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})

@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.waveforms import angle_of
+from engines.waveforms import cosine as exact_cosine
+from engines.waveforms import sine as exact_sine
+
 CURLS, FINE_CURLS, FLUFF, FINE_FLUFF = 13.0, 26.0, 26.0, 55.0  # tools/face_world/textures.h
 HAT_RIBS = 34.0  # tools/face_world/gear.h
 MAPS = 44
-# What the start of the network gets too, at its own size: bulk of hair, glasses, eyes, brows, lips, gear.
-COARSE = (12, 13, 14, 15, 16, 18, 19, 21, 22, 23, 28, 29, 30, 31, *range(36, 44))
 # Simple surfaces that rays are met with: middle and radii, head frame.
 SURFACES = (
     ((0.0, 0.05, -0.10), (0.92, 1.08, 0.98)),  # face
@@ -103,9 +105,9 @@ def band(distance: Tensor, width: float) -> Tensor:
 
 def strands(x: Tensor, y: Tensor, z: Tensor) -> list[Tensor]:
     """Sine and cosine of the phases of coarse and fine strands on cap and bell [N, 2, pixels]: 8 maps."""
-    comb = torch.atan2(x, y + 0.15)
+    comb = angle_of(x, y + 0.15)
     t = ((0.45 - y[:, 1:]) / 0.50).clamp(0, 1)
-    hang = torch.lerp(comb[:, 1:], torch.atan2(x[:, 1:], z[:, 1:] + 0.17), t * t * (3 - 2 * t))
+    hang = torch.lerp(comb[:, 1:], angle_of(x[:, 1:], z[:, 1:] + 0.17), t * t * (3 - 2 * t))
     angle = torch.cat([comb[:, :1], hang], 1)
     warp = 0.5 * sine(2 * x + 1.3 * sine(2.3 * y + 0.5)) + 0.5 * sine(2.6 * z + 1.9 * y + 1)
     phase = torch.cat([26 * angle + 2 * warp, 44 * angle + 4 * warp + 3 * z], 1)
@@ -128,7 +130,7 @@ def gear(rays: Rays) -> list[Tensor]:
     x, y, z = rays.at(distance[:, :1])
     above = y - 0.315 - 0.20 * z
     hat = bulk[:, :1] * torch.sigmoid(above / 0.02)
-    ribs = torch.atan2(x, z + 0.10) * HAT_RIBS
+    ribs = angle_of(x, z + 0.10) * HAT_RIBS
     across, up = rays.plane(-0.06)
     arc = ((across / 0.985).square() + ((up - 0.13) / 1.06).square() + 1e-6).sqrt() - 1
     arch = band(arc, 0.05) * torch.sigmoid((up + 0.10) / 0.03)
@@ -249,8 +251,8 @@ def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor, size: i
         *eyes(rays, rest, gaze, natural),
         brows(rays, rest),
         *lips(rays, rest),
-        place.sin(),
-        place.cos(),
+        exact_sine(place),
+        exact_cosine(place),
         *gear(rays),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

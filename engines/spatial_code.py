@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.detail_maps import COARSE, MAPS, Rays, detail_maps
+from engines import waveforms
+from engines.detail_maps import MAPS, Rays, detail_maps
+from engines.drawings import COARSE, WAVES
 from engines.motion import MOTION
 
 GRID, TORSO_POINTS = 32, 3
-WAVES = 28  # coordinates and their Fourier features come before the detail maps
 FEATURES = WAVES + MAPS
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 
@@ -100,7 +101,7 @@ def waves(head: Tensor, octaves: int) -> Tensor:
     Higher octaves by the double-angle formulas.
     """
     angle = head[:, :3] * (2 * math.pi)
-    sine, cosine = angle.sin(), angle.cos()
+    sine, cosine = waveforms.sine(angle), waveforms.cosine(angle)
     rows = [sine, cosine]
     for _ in range(octaves - 1):
         sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
@@ -111,7 +112,7 @@ def waves(head: Tensor, octaves: int) -> Tensor:
 def slow_waves(head: Tensor) -> Tensor:
     """Three octaves from pi times the coordinates: [N, 4, s, s] -> [N, 18, s, s]."""
     angle = head[:, :3] * math.pi
-    sine, cosine = angle.sin(), angle.cos()
+    sine, cosine = waveforms.sine(angle), waveforms.cosine(angle)
     rows = [sine, cosine]
     for _ in range(2):
         sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
@@ -127,9 +128,17 @@ def dot(squared: Tensor, width: float) -> Tensor:
 def drawing(points: Tensor, motion: Tensor, maps: Tensor) -> Tensor:
     """The spatial motion code's start: [N, 2 * points + 48, 32, 32].
 
+    What :func:`drawn_points` gives, and the coarse ones of the detail maps (``maps`` at 64 px) at half their size.
+    """
+    coarse = F.avg_pool2d(torch.cat([maps[:, WAVES + i : WAVES + i + 1] for i in COARSE], 1), 2)
+    return torch.cat([drawn_points(points, motion), coarse], 1)
+
+
+def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
+    """The start without the maps: [N, 2 * points + 26, 32, 32].
+
     Per tracked point a soft dot placed with sub-pixel precision and a broad one weighted by depth; then the coordinates
-    of the head and torso proxies with three octaves of Fourier features, and the coarse ones of the detail maps
-    (``maps`` at 64 px) at half their size.
+    of the head and torso proxies with three octaves of Fourier features.
     """
     axis = (torch.arange(GRID, device=motion.device, dtype=motion.dtype) + 0.5) / GRID * 2 - 1
     dx2 = (axis - points[..., 0:1]) ** 2  # [N, points, 32]
@@ -137,8 +146,7 @@ def drawing(points: Tensor, motion: Tensor, maps: Tensor) -> Tensor:
     narrow, broad = (dot(dy2, width)[..., :, None] * dot(dx2, width)[..., None, :] for width in (0.06, 0.25))
     rays = rays_of(motion, GRID)
     head, torso = head_coordinates(rays[0], GRID), torso_coordinates(rays[1], GRID)
-    coarse = F.avg_pool2d(torch.cat([maps[:, WAVES + i : WAVES + i + 1] for i in COARSE], 1), 2)
-    return torch.cat([narrow, broad * points[..., 2, None, None], head, torso, slow_waves(head), coarse], 1)
+    return torch.cat([narrow, broad * points[..., 2, None, None], head, torso, slow_waves(head)], 1)
 
 
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from engines.motion import MOTION
 from engines.portrait import DIM, LAYERS, PaintedRGB, PortraitGenerator
+from engines.spatial_code import drawn_points, project
 from tools.quantise import rounded
 from tools.train_encoder import load_encoder
 from tools.train_generator import Model, attribute_names
@@ -42,15 +43,19 @@ MADE = {
 
 
 class MotionCode(nn.Module):
-    """w [N, 256] and motion [N, motion] -> the spatial motion code at 32, 64 and 128 px."""
+    """w [N, 256] and motion [N, motion] -> what ``engines/drawings.py`` makes the spatial motion code of.
+
+    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 72, 128, 128].
+    """
 
     def __init__(self, generator: PortraitGenerator) -> None:
         super().__init__()
         self.generator = generator
 
-    def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        return self.generator.motion_code(w, motion)
+        rest = self.generator.geometry(w, motion)
+        return drawn_points(project(rest, motion), motion), self.generator.maps(rest, motion, 128)
 
 
 class Synthesis(nn.Module):
@@ -167,7 +172,7 @@ def main() -> None:
     generator, code = model.generator, ["code32", "code64", "code128"]
     w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
     codes = tuple(c.detach() for c in generator.motion_code(w, motion))
-    to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], code, o.out / "motion_code.onnx")
+    to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], ["start", "maps"], o.out / "motion_code.onnx")
     save_tensors(generator, o.out / "portrait.safetensors")
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
     for file, network in (("synthesis", generator), ("synthesis_int8", rounded(generator, o.out))):

@@ -30,6 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.bundled import WEIGHTS
+from engines.drawings import DrawingEngine
 from engines.motion import MOTION
 from engines.openvino_engine import OpenVinoEngine
 from engines.portrait import COLOUR_LAYERS, LAYERS, ModulatedConv2d, PortraitGenerator
@@ -57,7 +58,7 @@ class Head:
 
 def drawn_heads(weights: Path, per_domain: int, seed: int) -> list[Head]:
     """Random people in random poses, the same for the same seed, by the exported networks in a folder."""
-    mapping, motion_code = (OpenVinoEngine(weights / f"{name}.onnx") for name in ("mapping", "motion_code"))
+    mapping, motion_code = OpenVinoEngine(weights / "mapping.onnx"), DrawingEngine(weights / "motion_code.onnx")
     attributes, motions = ([index(name) for name in wanted] for wanted in (attribute_names(), MOTION))
     colours = np.isin(np.arange(LAYERS), COLOUR_LAYERS)[None, :, None]
     coloured = [attributes[column] for column in colour_columns()]

@@ -1,0 +1,77 @@
+"""The spatial motion code on the CPU: the exported network draws, OpenCV halves and lays out.
+
+``motion_code.onnx`` gives the maps at 128 px and what the code's start has beside them. Their means over 2x2 and 4x4
+pixels, and the order that the synthesis network reads best, channels last, are made here: OpenCV needs a fifth to a
+tenth of the time that OpenVINO takes for the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.openvino_engine import OpenVinoEngine
+
+Array = npt.NDArray[Any]
+
+WAVES = 28  # of the maps, coordinates and their Fourier features come before the details of engines/detail_maps.py
+# Details that the start of the network gets too, at its own size: bulk of hair, glasses, eyes, brows, lips, gear.
+COARSE = (12, 13, 14, 15, 16, 18, 19, 21, 22, 23, 28, 29, 30, 31, *range(36, 44))
+_ROWS = [WAVES + number for number in COARSE]
+# Codes of a thread that stay valid: one that is drawn, one that waits and one that is being made.
+HELD = 3
+
+
+class DrawingEngine:
+    """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code at 32, 64 and 128 px.
+
+    file, digest: ``motion_code.onnx``, see :class:`OpenVinoEngine`. One core computes it, because the second would be
+    half as busy and gain a tenth (docs/decisions/0081).
+    """
+
+    def __init__(self, file: Path, *, digest: str = "") -> None:
+        self._engine = OpenVinoEngine(file, threads=1, digest=digest)
+        self._local = threading.local()
+
+    def infer(self, *inputs: Array) -> tuple[Array, ...]:
+        """The codes float32 [1, C, s, s], smallest first: views of memory with the channels last.
+
+        They are the engine's own and change with the same thread's third call from here.
+        """
+        start, fine = self._engine.infer(*inputs)
+        (channels, size), first = fine.shape[1:3], start.shape[1]
+        middle = _halved(fine[0])
+        coarse = _halved(middle[_ROWS])
+        if not hasattr(self._local, "rooms"):
+            shapes = [(size // 4, first + len(_ROWS)), (size // 2, channels), (size, channels)]
+            rooms = [tuple(np.zeros((1, s, s, c), np.float32) for s, c in shapes) for _ in range(HELD)]
+            self._local.rooms = itertools.cycle(rooms)
+        rooms_now: Iterator[tuple[Array, ...]] = self._local.rooms
+        drawn = (np.concatenate([start[0], coarse]), middle, fine[0])
+        return tuple(_laid_out(maps, room) for maps, room in zip(drawn, next(rooms_now), strict=True))
+
+    def describe(self) -> str:
+        """Runtime, precision and processor, in one line."""
+        return self._engine.describe()
+
+
+def _halved(maps: Array) -> Array:
+    """Means over 2x2 pixels: float32 [C, s, s] -> [C, s/2, s/2]. All maps are one tall picture, as s is even."""
+    channels, size, _ = maps.shape
+    tall = maps.reshape(channels * size, size)
+    small = cv2.resize(tall, (size // 2, channels * size // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(small).reshape(channels, size // 2, size // 2)
+
+
+def _laid_out(maps: Array, room: Array) -> Array:
+    """Maps float32 [C, s, s] written to ``room`` [1, s, s, C], seen as [1, C, s, s]."""
+    channels, pixels = maps.shape[0], room.reshape(-1, room.shape[-1])
+    cv2.transpose(maps.reshape(channels, -1), pixels)
+    return room.transpose(0, 3, 1, 2)
