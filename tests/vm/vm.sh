@@ -52,8 +52,14 @@ FOLLOWER=$!
 # The guest's memory is a file in TMPDIR; its root image stays as it is: what it writes goes to CTL/cow.
 PREFERRED=(taskset -c "$(($(getconf _NPROCESSORS_ONLN) - 1))")
 if nice -n -20 true 2>/dev/null; then PREFERRED+=(nice -n -20); fi
-{ echo -20 >/proc/self/autogroup; } 2>/dev/null || true # where whole sessions are scheduled, a nice value counts only within one
 echo "${PREFERRED[*]}" >"$CTL/results/preferred"
+# Where whole sessions are scheduled, a nice value counts only within one; the guest's kernel makes itself a new session.
+prefer() {
+  local process
+  sleep 2
+  for process in $(pgrep -f "ubd0=$CTL/cow"); do { echo -20 >"/proc/$process/autogroup"; } 2>/dev/null; done
+}
+prefer &
 set +e
 TMPDIR=/dev/shm timeout -k 10 "$VM_TIMEOUT" "${PREFERRED[@]}" "$CACHE/kernel/linux" mem="${VM_MEM}M" "ubd0=$CTL/cow,$CACHE/root.img" \
   root=/dev/ubda rw init=/usr/sbin/guest-init "CTL=$CTL" con0=null,fd:1 con=null ${VM_KERNEL:-quiet} </dev/null >"$CACHE/console.log" 2>&1
