@@ -1,7 +1,8 @@
 # make demo     a first avatar video, with nothing but Python       make test     checks and tests
 # make install  the program in .venv    make clean    remove what was built
 # make bench CLIP=FILE.mp4   measure it on a clip (default: demo.mp4, which make demo leaves)
-# make gpu-check, make gpu-bench   correctness and speed on an NVIDIA GPU (with the cuda extra)
+# make gpu-check, make gpu-bench   correctness and speed on an NVIDIA GPU; both install the cuda extra, or take a Python
+#               that has torch and CuPy for the GPU as it is, without any download: make gpu-check GPU_PYTHON=python3
 # make vm-test  real V4L2 cameras in a guest of its own, built once (Debian 12, root; docs/virtual-camera.md)
 # PYTHON=...    the Python to use instead of the first suitable one
 
@@ -13,7 +14,10 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: demo test install bench vm-test clean
+GPU_PYTHON ?= $(BIN)/python
+GPU_NEEDS := $(if $(filter $(BIN)/python,$(GPU_PYTHON)),.venv/installed-cuda)
+
+.PHONY: demo test install bench vm-test gpu-check gpu-bench clean
 
 demo: .venv/installed
 	$(BIN)/avatar-live --style toon --source demo --output demo.mp4 --contact-sheet demo.png
@@ -32,13 +36,13 @@ bench: .venv/installed-dev
 vm-test: .venv/installed
 	tests/vm/test.sh
 
-gpu-check: .venv/installed-cuda
-	$(BIN)/python -m pytest -q -m gpu tests/gpu
+gpu-check: $(GPU_NEEDS)
+	$(GPU_PYTHON) -m pytest -q -W default -m gpu tests/gpu
 
-gpu-bench: .venv/installed-cuda
-	$(BIN)/python -m tools.bench_kernels
-	$(BIN)/python -m tools.bench_generator
-	$(BIN)/python -m tools.bench_live --device cuda
+gpu-bench: $(GPU_NEEDS)
+	$(GPU_PYTHON) -m tools.bench_kernels
+	$(GPU_PYTHON) -m tools.bench_generator
+	$(GPU_PYTHON) -m tools.bench_live --device cuda
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.mp4 demo.png

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,9 @@ import numpy.typing as npt
 from engines.devices import choose_device, gpu_facts
 from engines.drawings import DrawingEngine
 from engines.errors import EngineError, ModelError
-from engines.openvino_engine import OpenVinoEngine, chosen_precision
+
+if TYPE_CHECKING:
+    from engines.openvino_engine import OpenVinoEngine
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -127,12 +129,16 @@ def load(name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str
         return _loaded(name, folder, "auto", on_gpu=True)
     import openvino as ov
 
+    from engines.openvino_engine import chosen_precision
+
     return _loaded(name, folder, chosen_precision(precision, ov.Core(), rounded=True))
 
 
 @functools.lru_cache(maxsize=4)
 def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> BundledModel:
     from safetensors.numpy import load_file
+
+    from engines.openvino_engine import OpenVinoEngine
 
     rows = manifest(folder)
     drawn = _on_gpu(rows, folder) if on_gpu else {}

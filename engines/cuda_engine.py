@@ -143,6 +143,13 @@ class CudaGenerator:
         assert picture is not None
         return picture
 
+    @property
+    def picture(self) -> Tensor:
+        """What was drawn last: the buffer that ``run`` returns."""
+        last = self._steps[-1]
+        assert isinstance(last, Colour)
+        return last.picture
+
     def describe(self) -> Mapping[str, str]:
         """What runs each styled layer."""
         return {s.name: type(s.runner).__name__ for s in self._steps if isinstance(s, Styled)}

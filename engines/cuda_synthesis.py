@@ -6,7 +6,7 @@ synthesis = CudaSynthesis(tensors, clamp, ["pixels"])
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.cuda_engine import CudaGenerator
+from engines.cuda_graphs import captured
 from engines.cuda_timing import median_ms
 from engines.devices import cuda_version, driver_version, gpu_errors
 from engines.encoders_config import INPUT_PX
@@ -53,7 +54,6 @@ class CudaSynthesis:
         programs: Programs = cuda_program,
     ) -> None:  # fmt: skip
         self._outputs = [OUTPUTS[name] for name in outputs]
-        self._graph: torch.cuda.CUDAGraph | None = None
         with gpu_errors(), torch.no_grad():
             given = {name: torch.from_numpy(np.array(values, np.float32)) for name, values in tensors.items()}
             generator = generator_from_tensors(given, clamp).to(device)
@@ -61,19 +61,12 @@ class CudaSynthesis:
             choices = choices_here() if on_gpu else None
             measure = (lambda call: median_ms(call, 20)) if on_gpu else None
             self._engine = CudaGenerator(generator, choices=choices, measure=measure, programs=programs)
-            self._results = self._compute()
-            if on_gpu:
-                self._capture()
+            self._results: list[Tensor] = []
+            self._replay: Callable[[], None] = captured(self._compute) if on_gpu else self._compute
 
-    def _compute(self) -> list[Tensor]:
+    def _compute(self) -> None:
         picture = self._engine.run()
-        return [output(picture) for output in self._outputs]
-
-    def _capture(self) -> None:
-        torch.cuda.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._results = self._compute()
+        self._results = [output(picture) for output in self._outputs]
 
     def infer(self, *inputs: Array) -> tuple[Array, ...]:
         """The outputs for W+ float32 [1, rows, w_dim]. Raises EngineError when the GPU fails, ValueError."""
@@ -82,15 +75,12 @@ class CudaSynthesis:
             raise ValueError(f"W+ has shape {list(wplus.shape)}; wanted {list(self._engine.wplus.shape)}")
         with gpu_errors(), torch.no_grad():
             self._engine.wplus.copy_(torch.from_numpy(np.ascontiguousarray(wplus, np.float32)))
-            if self._graph is None:
-                self._results = self._compute()
-            else:
-                self._graph.replay()
+            self._replay()
             return tuple(result.cpu().numpy() for result in self._results)
 
     def describe(self) -> str:
         """Runtime, precision and GPU, in one line."""
-        where = torch.cuda.get_device_name() if self._graph is not None else "the processor, emulated"
+        where = torch.cuda.get_device_name() if self._engine.wplus.is_cuda else "the processor, emulated"
         return f"CUDA kernels f16 on {where}"
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,10 @@ from engines.checkpoints.installed import load_model, read_manifest, verify_mode
 from engines.checkpoints.networks import ENCODER, GENERATOR, Network
 from engines.devices import choose_device, gpu_facts
 from engines.encoders_config import INPUT_PX
-from engines.encoders_openvino import encoder_graph
 from engines.errors import ModelError
-from engines.openvino_engine import OpenVinoEngine
-from engines.stylegan2_openvino import generator_graph
+
+if TYPE_CHECKING:
+    from engines.openvino_engine import OpenVinoEngine
 
 RUNTIME_BYTES = 600 * 1024**2  # what torch, cuDNN and CuPy take on a GPU before anything is drawn, rounded up
 
@@ -164,6 +164,9 @@ def _networks(folder: Path) -> tuple[str, Network, Network | None]:
 def _synthesis(generator: Network, outputs: list[str], precision: str, device: str) -> Synthesis:
     clamp = generator.settings["clamp"]
     if device == "cpu":
+        from engines.openvino_engine import OpenVinoEngine
+        from engines.stylegan2_openvino import generator_graph
+
         return OpenVinoEngine(generator_graph(generator.tensors, clamp, outputs), precision=precision)
     resolution = resolution_of(generator)
     weights = sum(values.nbytes for values in generator.tensors.values())
@@ -174,5 +177,8 @@ def _synthesis(generator: Network, outputs: list[str], precision: str, device: s
 
 
 def _encoder_engine(encoder: Network, centre: Floats, precision: str) -> OpenVinoEngine:
+    from engines.encoders_openvino import encoder_graph
+    from engines.openvino_engine import OpenVinoEngine
+
     added = centre if encoder.settings["add_centre"] else None
     return OpenVinoEngine(encoder_graph(encoder.tensors, encoder.settings["deltas"], added), precision=precision)

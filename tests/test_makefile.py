@@ -62,3 +62,16 @@ def test_a_suitable_python_makes_the_environment(tmp_path: Path) -> None:
     result = make(tmp_path, 'if [ "$1" = -m ]; then echo "made: $*"; exit 3; else echo 3.12; fi', "install")
     assert "Making .venv with python3 (3.12)" in result.stdout
     assert "made: -m venv .venv" in result.stdout
+
+
+def test_the_gpus_goals_take_a_python_as_it_is(tmp_path: Path) -> None:
+    result = make(tmp_path, "echo $0 $@", "gpu-check", "gpu-bench", "GPU_PYTHON=python3")
+    assert result.returncode == 0, result.stderr
+    ran = [line for line in result.stdout.splitlines() if line.startswith(str(tmp_path))]
+    assert [line.split(" ", 1)[1] for line in ran] == [
+        "-m pytest -q -W default -m gpu tests/gpu",
+        "-m tools.bench_kernels",
+        "-m tools.bench_generator",
+        "-m tools.bench_live --device cuda",
+    ]
+    assert not (tmp_path / ".venv").exists(), "nothing is installed"

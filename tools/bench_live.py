@@ -10,6 +10,7 @@ cuda`` it ends with the reason where there is no usable GPU. Results go to docs/
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import tempfile
 import time
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.gpu import identity, numbers, require_gpu
+from tools.gpu import REFUSED, identity, numbers, require_gpu
 from tools.record import ROOT, record
 
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
@@ -123,6 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
         a.error(f"unknown size {unknown[0]!r}; known: {', '.join(SIZES)}")
     if o.device == "cuda":
         require_gpu(a)
+    if missing := [name for name in ("mediapipe", "openvino", "av") if importlib.util.find_spec(name) is None]:
+        a.exit(REFUSED, f"{a.prog}: needs {', '.join(missing)}: pip install . ; the live program was not measured\n")
     rows = []
     with tempfile.TemporaryDirectory() as name:
         os.environ["AVATAR_LIVE_MODELS"] = name

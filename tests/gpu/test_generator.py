@@ -10,6 +10,7 @@ import torch
 
 from engines.cuda_engine import CudaGenerator
 from engines.cuda_frame import FrameEngine, Moment, Place
+from engines.cuda_graphs import captured
 from engines.installed_directions import RowEdit
 from tests.compare import check_close
 from tools.gpu import configuration, random_generator
@@ -23,13 +24,30 @@ MOMENT = Moment(CROP, PLACE, OUTLINE)
 FRAME = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
 
 
-@pytest.mark.parametrize(("resolution", "half", "batch"), [(64, True, 3), (256, False, 1), (1024, False, 1)])
+BATCHES = [(32, True, batch) for batch in (2, 4, 8, 16, 64)]  # sharing one set of weights
+
+
+@pytest.mark.parametrize(
+    ("resolution", "half", "batch"), [(64, True, 3), (256, False, 1), (1024, False, 1), (1024, True, 2), *BATCHES]
+)
 def test_the_picture_is_as_good_as_plain_half_precision(resolution, half, batch):
     generator = random_generator(configuration(resolution, half), "cuda")
     wplus = torch.randn(batch, generator.config.rows, 512, generator=torch.Generator().manual_seed(1)).cuda()
     plain = copy.deepcopy(generator).half().synthesis(wplus.half())
     exact = torch.cat([copy.deepcopy(generator).double().synthesis(w[None].double()) for w in wplus])
     check_close(CudaGenerator(generator, batch).run(wplus), plain, exact, f"{resolution} px", floor=1e-3)
+
+
+@pytest.mark.parametrize(("resolution", "batch"), [(32, 16), (1024, 1)])
+def test_a_generators_graph_gives_the_same_bits_as_single_launches(resolution, batch):
+    generator = CudaGenerator(random_generator(configuration(resolution), "cuda"), batch)
+    replay = captured(generator.run)
+    for seed in (1, 2):
+        draw = torch.Generator().manual_seed(seed)
+        generator.wplus.copy_(torch.randn(tuple(generator.wplus.shape), generator=draw))
+        replay()
+        replayed = generator.picture.clone()
+        assert torch.equal(generator.run(), replayed)
 
 
 @pytest.fixture(scope="module")

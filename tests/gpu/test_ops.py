@@ -20,6 +20,7 @@ from tests.compare import check_close
 
 pytestmark = pytest.mark.gpu
 
+# "small" in a test's name: compute-sanitizer runs it too
 UGLY = [(1, 1, 3, 4, 4), (3, 3, 37, 5, 7), (3, 37, 1, 9, 3), (1, 512, 37, 7, 9)]
 REAL = [
     (1, 512, 512, 4, 4),
@@ -49,7 +50,7 @@ def _styled(n: int, inputs: int, outputs: int, h: int, w: int, up: int, plan: Pl
 
 
 @pytest.mark.parametrize("up", [1, 2])
-@pytest.mark.parametrize("shape", [*UGLY, *REAL], ids=str)
+@pytest.mark.parametrize("shape", [*UGLY, *REAL], ids=lambda shape: f"{'small' if shape in UGLY else 'real'} {shape}")
 def test_styled_layers(shape, up):
     if up == 2 and shape[3] == 1024:
         pytest.skip("no layer doubles 1024 px")
@@ -93,7 +94,9 @@ def test_filter_act():
     check_close(filter_act(t.half(), f, bias=b, impl="cuda"), filter_act(t.half(), f, bias=b), exact, "filter_act")
 
 
-@pytest.mark.parametrize(("n", "inputs", "size"), [(3, 37, 10), (1, 512, 32), (1, 32, 1024)])
+@pytest.mark.parametrize(
+    ("n", "inputs", "size"), [(3, 37, 10), (1, 512, 32), (1, 32, 1024)], ids=["small", "wide", "large"]
+)
 def test_to_rgb(n, inputs, size):
     x, weight, skip = _draw(n, inputs, size, size), _draw(3, inputs), _draw(n, 3, size // 2, size // 2)
     given = (weight, _draw(n, inputs).clamp(-1, 1), torch.ones(n).cuda(), _draw(3))
