@@ -42,6 +42,7 @@ gpu-check: $(GPU_NEEDS)
 gpu-bench: $(GPU_NEEDS)
 	$(GPU_PYTHON) -m tools.bench_kernels
 	$(GPU_PYTHON) -m tools.bench_generator
+	$(GPU_PYTHON) -m tools.gpu_table
 	$(GPU_PYTHON) -m tools.bench_live --device cuda
 
 clean:

@@ -93,7 +93,10 @@ class EngineCache:
         if found is not None:
             return found
         payload = build()
-        self.store(key, payload)
+        try:
+            self.store(key, payload)
+        except OSError as error:  # an engine that took minutes is used all the same
+            say(f"{self.path(key)} cannot be written ({error.strerror}); it will be built again next time")
         return payload
 
 

@@ -114,6 +114,8 @@ def onnx_bytes(module: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]
     with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
         target = Path(folder) / "model.onnx"
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that needs no further package
+        traced = torch.jit.TracerWarning  # type: ignore[attr-defined]
+        warnings.simplefilter("ignore", traced)  # of shapes that are looked at, and are fixed here
         torch.onnx.export(
             module.eval(), tuple(inputs), str(target), input_names=list(names), output_names=[output],
             opset_version=OPSET, dynamo=False,

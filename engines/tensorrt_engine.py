@@ -10,6 +10,7 @@ libraries are not in every package registry; without them ``tensorrt_refusal`` s
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,9 +67,17 @@ def engine_from_onnx(onnx: bytes, cache: EngineCache, *, say: Say, level: int = 
     refusal = tensorrt_refusal()
     if refusal is not None:
         raise EngineError(refusal)
-    timing = cache.folder / "timing.cache"
-    payload = cache.obtain(key_of(onnx, level), lambda: build(onnx, timing, say=say, level=level), say)
-    return TensorRtEngine(payload)
+    timing, key = cache.folder / "timing.cache", key_of(onnx, level)
+    found = cache.path(key).is_file()
+    payload = cache.obtain(key, lambda: build(onnx, timing, say=say, level=level), say)
+    try:
+        return TensorRtEngine(payload)
+    except EngineError as error:
+        if not found:
+            raise
+        say(f"{error}; it is built anew")
+    cache.path(key).unlink()
+    return TensorRtEngine(cache.obtain(key, lambda: build(onnx, timing, say=say, level=level), say))
 
 
 def build(onnx: bytes, timing: Path, *, say: Say, level: int = LEVEL) -> bytes:
@@ -89,14 +98,36 @@ def build(onnx: bytes, timing: Path, *, say: Say, level: int = LEVEL) -> bytes:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.builder_optimization_level = level
     config.progress_monitor = _monitor(trt, say)
-    known = timing.read_bytes() if timing.is_file() else b""
-    config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
+    _begin_timing(config, timing, say)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
         raise EngineError("TensorRT could not build the model; its log above says why; use --device cpu meanwhile")
-    timing.parent.mkdir(parents=True, exist_ok=True)
-    timing.write_bytes(bytes(config.get_timing_cache().serialize()))
+    _keep_timing(config, timing, say)
     return bytes(serialized)
+
+
+def _begin_timing(config: Any, timing: Path, say: Say) -> None:
+    """Give the builder what was measured before, or nothing where that is of another GPU, driver or version."""
+    known = timing.read_bytes() if timing.is_file() else b""
+    cache = config.create_timing_cache(known)
+    if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+        return
+    say("TensorRT: the timing cache is of another GPU or version; it is begun anew")
+    config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+
+
+def _keep_timing(config: Any, timing: Path, say: Say) -> None:
+    """Keep what was measured, whole or not at all; an engine is not lost for it."""
+    measured = config.get_timing_cache()
+    if measured is None:
+        return
+    part = timing.with_suffix(".part")
+    try:
+        timing.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(bytes(measured.serialize()))
+        os.replace(part, timing)
+    except OSError as error:
+        say(f"TensorRT: {timing} cannot be written ({error.strerror}); the next build takes as long")
 
 
 def _monitor(trt: Any, say: Say) -> Any:
@@ -119,7 +150,7 @@ def _monitor(trt: Any, say: Say) -> Any:
             steps = self._steps.get(phase_name, 0)
             if steps and 10 * (step + 1) // steps > 10 * step // steps:
                 say(f"TensorRT: {phase_name} {100 * (step + 1) // steps} %")
-            return True  # go on
+            return threading.main_thread().is_alive()  # go on, unless the program ends
 
     return Monitor()
 
@@ -136,14 +167,17 @@ class TensorRtEngine:
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.WARNING))
         self._engine = self._runtime.deserialize_cuda_engine(payload)
         if self._engine is None:
-            raise EngineError("TensorRT does not take the engine; remove it from the cache, it is built anew")
+            raise EngineError("TensorRT does not take the engine")
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise EngineError("TensorRT cannot run the engine: the GPU has too little free memory for it")
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         reads = [name for name in names if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         self._inputs = {name: self._like(trt, name) for name in reads}
         self._outputs = {name: self._like(trt, name) for name in names if name not in reads}
         for name, tensor in {**self._inputs, **self._outputs}.items():
-            self._context.set_tensor_address(name, tensor.data_ptr())
+            if not self._context.set_tensor_address(name, tensor.data_ptr()):
+                raise EngineError(f"TensorRT does not take the tensor {name}")
 
     def _like(self, trt: Any, name: str) -> Tensor:
         kinds = {

@@ -72,6 +72,7 @@ def test_the_gpus_goals_take_a_python_as_it_is(tmp_path: Path) -> None:
         "-m pytest -q -W default -m gpu tests/gpu",
         "-m tools.bench_kernels",
         "-m tools.bench_generator",
+        "-m tools.gpu_table",
         "-m tools.bench_live --device cuda",
     ]
     assert not (tmp_path / ".venv").exists(), "nothing is installed"

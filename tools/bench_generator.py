@@ -106,27 +106,38 @@ def generators(o: argparse.Namespace, who: dict[str, Any], rates: dict[str, floa
 
 
 def encoders(o: argparse.Namespace) -> list[dict[str, Any]]:
-    """An encoder of IR-SE-50's size (e4e, 18 rows) at 256 px, float16: eager, as a graph, and by TensorRT."""
+    """An encoder of IR-SE-50's size (e4e, 18 rows) at 256 px: plain PyTorch, as a graph, compiled, by TensorRT."""
+    import copy
+
     import torch
 
     from engines.cuda_graphs import captured
     from engines.cuda_timing import median_ms
     from engines.encoders import StyleEncoder
 
-    encoder = StyleEncoder(e4e_configuration()).eval().requires_grad_(False).half().cuda()
-    crop = torch.randn(1, 3, 256, 256, device="cuda", dtype=torch.float16)
-    calls: dict[str, Callable[[], Any]] = {"eager-fp16": lambda: encoder(crop)}
-    calls["graph-fp16"] = captured(calls["eager-fp16"])
-    rows: list[dict[str, Any]] = []
-    try:
-        engine = built(encoder, crop, "codes")
-        rows.append({"variant": "tensorrt", "difference": checked_engine(encoder, engine, crop)})
-        calls["tensorrt"] = captured(lambda: engine.infer(crop))
-    except Exception as error:  # a benchmark of several ways reports the one that failed
-        rows.append({"variant": "tensorrt", "problem": f"{type(error).__name__}: {str(error)[:300]}"})
-    timed = [{"variant": name, "ms": median_ms(call, o.repeats)} for name, call in calls.items()]
-    print("encoder: " + ", ".join(f"{row['variant']} {row['ms']:.3f} ms" for row in timed))
-    return [*rows, *timed]
+    plain = StyleEncoder(e4e_configuration()).eval().requires_grad_(False).cuda()
+    half, rows = copy.deepcopy(plain).half(), []
+    for batch in o.batch:
+        crop = torch.randn(batch, 3, 256, 256, device="cuda")
+        given = crop.half()
+        compiled = torch.compile(half, mode="max-autotune")
+        calls: dict[str, Callable[[], Any]] = {
+            "eager-fp32": lambda crop=crop: plain(crop),  # type: ignore[misc]
+            "eager-fp16": lambda given=given: half(given),  # type: ignore[misc]
+            "compile-fp16": lambda compiled=compiled, given=given: compiled(given),  # type: ignore[misc]
+        }
+        calls["graph-fp16"] = captured(calls["eager-fp16"])
+        row: dict[str, Any] = {"batch": batch, "variant": "tensorrt"}
+        try:
+            engine = built(half, given, "codes")
+            row["difference"] = checked_engine(half, engine, given)
+            row["ms"] = median_ms(captured(lambda engine=engine, given=given: engine.infer(given)), o.repeats)
+        except Exception as error:  # a benchmark of several ways reports the one that failed
+            row["problem"] = f"{type(error).__name__}: {str(error)[:300]}"
+        timed = [{"batch": batch, "variant": name, "ms": median_ms(call, o.repeats)} for name, call in calls.items()]
+        print(f"encoder n{batch}: " + ", ".join(f"{row['variant']} {row['ms']:.3f} ms" for row in timed), flush=True)
+        rows += [*timed, row]
+    return rows
 
 
 def built(module: Any, given: Any, output: str) -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import openvino as ov
 import pytest
 import torch
 
+from engines.encoders import StyleEncoder
+from engines.encoders_config import EncoderConfig
 from engines.onnx_export import HalfSynthesis, onnx_bytes, typing_problem
 from engines.stylegan2 import Generator
 from engines.stylegan2_config import GeneratorConfig
+from engines.tensorrt_engine import difference
 from kernels.upfirdn2d import setup_filter
 from tests.compare import check_close
 
@@ -36,6 +40,28 @@ def test_another_runtime_draws_the_same(generator):
     generator.float()
     check_close(drawn, plain, exact, "OpenVINO on the exported file")
     check_close(HalfSynthesis(generator, 2)(wplus), plain, exact, "the module")
+
+
+def test_onnx_runtime_draws_the_same_too(generator):
+    wplus = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(1)).half()
+    data = onnx_bytes(HalfSynthesis(generator), [wplus], ["wplus"], "picture")
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (drawn,) = session.run(None, {"wplus": wplus.numpy()})
+    exact = generator.double().synthesis(wplus.double())
+    plain = generator.half().synthesis(wplus)
+    generator.float()
+    check_close(torch.from_numpy(drawn), plain, exact, "ONNX Runtime on the exported file")
+
+
+def test_onnx_runtime_codes_what_the_encoder_codes():
+    torch.manual_seed(2)
+    config = EncoderConfig(3, 8, ((8, 8, 2, 2),) * 4, (4,) * 4, 16, (), deltas=True)
+    encoder, crop = StyleEncoder(config).eval().requires_grad_(False), torch.rand(1, 3, 256, 256) * 2 - 1
+    wanted = encoder(crop)
+    data = onnx_bytes(encoder.half(), [crop.half()], ["crop"], "codes")
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (codes,) = session.run(None, {"crop": crop.half().numpy()})
+    assert difference([wanted], [torch.from_numpy(codes)]) < 0.01
 
 
 def test_the_file_is_float16_but_for_its_picture(generator):

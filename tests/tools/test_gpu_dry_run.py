@@ -13,7 +13,7 @@ from engines.encoders_config import EncoderConfig
 from kernels import program
 from kernels.emulation import emulation_refusal
 from tests.gpu_on_host import imagine_a_gpu
-from tools import bench_frames, bench_generator, bench_kernels, layer_arithmetic
+from tools import bench_frames, bench_generator, bench_kernels, gpu_table, layer_arithmetic
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = ("mediapipe", "openvino", "av", "mss", "pyvirtualcam", "tensorrt")  # a computer for GPU work may lack them
@@ -69,3 +69,37 @@ def test_the_generators_benchmark_runs(imagined, tmp_path, monkeypatch):
     assert all("problem" not in row for row in found["generators"])
     assert all("TensorRT is not installed" in row["problem"] for row in found["exported"])
     assert len(found["frames"]) == 4 and found["choices"]
+    coded = [(row["batch"], row["variant"]) for row in found["encoders"]]
+    assert {(n, v) for n in (1, 2) for v in ("eager-fp32", "compile-fp16", "graph-fp16", "tensorrt")} < set(coded)
+
+
+RATED = {"tflops": 4.0, "gb_per_s": 100.0, "share_of_limit": 0.4}
+ROW = {"name": "8 conv", "batch": 1, "flops": 4e6, "bytes": 1e6, **RATED}
+
+
+def test_the_tables_hold_the_fastest_way_and_the_goals(tmp_path, monkeypatch, capsys):
+    def whole(variant, ms, batch=1):
+        return {"resolution": 1024, "half": False, "batch": batch, "variant": variant, "ms": ms}
+
+    generators = [whole("ours", 1.25), whole("eager-fp16", 5.0), whole("compile-fp16", 2.0)]
+    head = {"gpu": {"gpu": "a GPU"}, "date": "2026-01-02", "commit": "abc"}
+    kernels = [{**ROW, "ms": 0.002, "plan": "cudnn"}, {**ROW, "ms": 0.001, "plan": "conv_64x64/1"}]
+    written = {
+        "gpu-generator-2026-01-02": {**head, "generators": generators, "encoders": [], "frames": []},
+        "gpu-kernels-2026-01-02": {**head, "rates": {"tflops": 10.0, "gb_per_s": 1000.0}, "kernels": kernels},
+    }
+    for name, content in written.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    monkeypatch.setattr(sys, "argv", ["gpu_table", str(tmp_path)])
+    gpu_table.main()
+    said = capsys.readouterr().out
+    assert "| StyleGAN2 config-f, 1024 px, one picture, ms | at most 1.0 | 1.25 |" in said
+    assert "float16 | at least 3 | 4 |" in said and "torch.compile | at least 1.5 | 1.6 |" in said
+    assert "share of the measured matrix rate | at least 0.5 | not run |" in said
+    assert "| 8 conv | conv_64x64/1 | 2.0 | 1.00 | 1.00 | 1.00 | 4.0 | 100 | 40 % |" in said
+    assert "cudnn" not in said
+
+
+def test_without_measurements_the_tables_say_that_nothing_was_run(tmp_path):
+    assert gpu_table.goals({}).count("| not run |") == len(gpu_table.GOALS)
+    assert gpu_table.newest(tmp_path, "gpu-kernels") == {}
