@@ -85,8 +85,11 @@ def test_ten_thousand_frames_take_no_more_memory(engine):
     frames = FrameEngine(engine, 720, 1280)
     (wplus,) = _codes(engine, 1)
     free: list[int] = []
+    held: list[int] = []
     for number in range(10_000):
         frames.submit(FRAME, MOMENT, wplus).result()
         if number in (100, 9_999):
             free.append(torch.cuda.mem_get_info()[0])
+            held.append(torch.cuda.memory_allocated())
+    assert held[1] == held[0], f"torch holds {held[1] - held[0]} bytes more"
     assert free[0] - free[1] <= 1 << 20, f"{free[0] - free[1]} bytes were not given back"

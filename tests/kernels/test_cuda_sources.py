@@ -38,15 +38,52 @@ def compiled(stem: str) -> str:
     return kept.read_text()
 
 
+IN_REGISTERS = ("0", "0", "0")
+
+
+def frames(report: str) -> list[tuple[str, ...]]:
+    """Of every kernel in what ptxas says: bytes of its stack, of spill stores and of spill loads."""
+    return re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", report)
+
+
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed: no kernel was compiled for a GPU")
 @pytest.mark.parametrize("stem", STEMS)
 def test_kernels_compile_and_stay_in_registers(stem: str) -> None:
     report = compiled(stem)
     kernels = len(re.findall(r"Compiling entry function", report))
-    frames = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", report)
-    assert kernels == len(frames) and kernels % len(ARCHITECTURES) == 0 and kernels, report
-    assert set(frames) == {("0", "0", "0")}, f"{stem}.cu spills or has arrays in local memory:\n{report}"
+    assert kernels == len(frames(report)) and kernels % len(ARCHITECTURES) == 0 and kernels, report
+    assert set(frames(report)) == {IN_REGISTERS}, f"{stem}.cu spills or has arrays in local memory:\n{report}"
     assert "warning" not in report, report
+
+
+LOCAL_ARRAY = """
+extern "C" __global__ void with_an_array(float *y, const int *i) {
+    float a[64];
+    for (int k = 0; k < 64; ++k) a[k] = y[k];
+    for (int k = 0; k < 64; ++k) a[i[k]] += a[i[k + 1]];
+    y[threadIdx.x] = a[i[threadIdx.x]];
+}
+"""
+SPILLS = """
+extern "C" __global__ void __launch_bounds__(1024, 2) with_too_many(float *y) {
+    float a[96];
+    #pragma unroll
+    for (int k = 0; k < 96; ++k) a[k] = y[k * 1024 + threadIdx.x];
+    __syncthreads();
+    #pragma unroll
+    for (int k = 0; k < 96; ++k) y[k * 1024 + (threadIdx.x ^ 1)] = a[k] * a[95 - k];
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed: no kernel was compiled for a GPU")
+@pytest.mark.parametrize(("text", "column"), [(LOCAL_ARRAY, 0), (SPILLS, 1)], ids=["array", "spills"])
+def test_arrays_in_local_memory_and_spills_would_be_noticed(tmp_path: Path, text: str, column: int) -> None:
+    (tmp_path / "a.cu").write_text(text)
+    command = ["nvcc", "-arch=sm_80", "-Xptxas", "-v", "--cubin", "-o", "a.cubin", "a.cu"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    (frame,) = frames(made.stdout + made.stderr)
+    assert frame != IN_REGISTERS and int(frame[column]) > 0
 
 
 @pytest.mark.parametrize("stem", STEMS)
