@@ -27,6 +27,7 @@ from realtime.covering import BACKDROP_BLOCKS, blend, blurred, cover_head, head_
 from realtime.frames import Face, Frame, Picture, Pixels, Portrait, Transform
 from realtime.holding import Holding, fitted
 from realtime.settings import CompositingSettings
+from realtime.warping import warp
 
 Size = tuple[int, int]
 
@@ -200,7 +201,7 @@ def draw(canvas: Pixels, portrait: Pixels, transform: Transform, mask: Pixels | 
     colour = cv2.multiply(portrait, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)
     cv2.insertChannel(alpha, colour, 3)
     shifted = transform - [[0, 0, left], [0, 0, top]]
-    warped = cv2.warpAffine(colour, shifted, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    warped = warp(np.asarray(colour, np.uint8), shifted, (width, height))
     part = canvas[top : top + height, left : left + width]
     over, cover = cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), cv2.extractChannel(warped, 3)
     blend(part, np.asarray(over, np.uint8), np.asarray(cover, np.uint8))
