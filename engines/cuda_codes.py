@@ -1,8 +1,8 @@
 """W+ between encoder and generator on the GPU: smoothed over time and edited, over static buffers.
 
 The filter is ``realtime.smoothing``'s One-Euro filter (Casiez, Roussel, Vogel 2012, algorithm 1) with each row's own
-cut-off; edits are those of ``engines.installed_directions``. Everything that changes from frame to frame is a tensor,
-so that a captured graph needs no new capture.
+cut-off; edits are those of ``engines.installed_directions``. Everything that changes, edits themselves too, is in
+tensors, so that a captured graph needs no new capture.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engines.installed_directions import RowEdit
+from kernels.edit_codes import EditRoom, edit_codes_into
+from kernels.program import Programs, cuda_program
+
+MOST_EDITS = 32  # room in the static buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +73,39 @@ def _weight(cutoff_hz: Tensor | float, step_s: Tensor) -> Tensor:
 
 
 class CodeEdits:
-    """Edits of float32 [1, rows, w_dim], one after the other."""
+    """Edits of float32 [N, rows, w_dim], one after the other; ``wear`` changes them without a new capture.
 
-    def __init__(self, edits: Sequence[RowEdit], device: torch.device) -> None:
-        def there(values: object) -> Tensor:
-            return torch.as_tensor(values, dtype=torch.float32).to(device)
+    rows, w_dim: of the codes. Raises ValueError for more edits than MOST_EDITS, and for those of other codes.
+    """
 
-        self._edits = [
-            (there(e.step), None if e.probe is None else (there(e.probe), there(e.mean)), e.unit) for e in edits
-        ]
+    def __init__(
+        self, edits: Sequence[RowEdit], rows: int, w_dim: int, device: torch.device, programs: Programs = cuda_program
+    ) -> None:
+        self._programs, self._room = programs, EditRoom(MOST_EDITS, rows, w_dim, device)
+        self.wear(edits)
 
     def __len__(self) -> int:
-        return len(self._edits)
+        return self._count
 
-    def run(self, codes: Tensor, strengths: Tensor) -> Tensor:
-        """The edited codes; strengths: float32 [edits]. A strength of 0 leaves the codes as they are."""
-        for number, (step, reads, unit) in enumerate(self._edits):
-            strength = strengths[number]
-            amount = strength * unit
-            if reads is not None:  # towards a coordinate, measured on row 0
-                probe, mean = reads
-                amount = torch.where(strength != 0, amount - (codes[0, 0] - mean) @ probe, torch.zeros_like(amount))
-            codes = codes + amount * step
-        return codes
+    def wear(self, edits: Sequence[RowEdit]) -> None:
+        """Put other edits in the place of those that are worn: values in the buffers that a graph reads."""
+        if len(edits) > MOST_EDITS:
+            raise ValueError(f"there are {len(edits)} edits; wanted at most {MOST_EDITS}")
+        room, wanted = self._room, tuple(self._room.step.shape[1:])
+        for edit in edits:
+            if edit.step.shape != wanted:
+                raise ValueError(f"an edit has shape {list(edit.step.shape)}; wanted {list(wanted)}")
+        for number, edit in enumerate(edits):
+            zeros = np.zeros(wanted[1], np.float32)
+            reads, probe, mean = edit.probe is not None, edit.probe, edit.mean
+            probe, mean = (zeros if values is None else values for values in (probe, mean))
+            offset = float(np.dot(mean.astype(np.float64), probe))
+            room.step[number].copy_(torch.from_numpy(np.array(edit.step, np.float32)))
+            room.probe[number].copy_(torch.from_numpy(np.array(probe, np.float32)))
+            room.numbers[number].copy_(torch.tensor([edit.unit, float(reads), offset]))
+        room.count.fill_(len(edits))
+        self._count = len(edits)
+
+    def run(self, codes: Tensor, strengths: Tensor) -> None:
+        """Edit codes in place; strengths: float32 [N, edits or more]. A strength of 0 leaves the codes as they are."""
+        edit_codes_into(self._programs, codes, strengths, self._room)

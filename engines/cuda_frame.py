@@ -8,13 +8,14 @@
 
 Two frames are on their way at most: while one is computed, the next is uploaded and the last downloaded, each on a
 stream of its own from and to pinned memory. Edits, outlines and places are values in static buffers, so that changing
-them captures nothing anew.
+them captures nothing anew: ``engine.wear(edits)`` between two frames.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engines.cuda_codes import CodeEdits, CodeFilter, FilterSettings
+from engines.cuda_codes import MOST_EDITS, CodeEdits, CodeFilter, FilterSettings
 from engines.cuda_engine import CudaGenerator
 from engines.cuda_graphs import captured
 from engines.devices import gpu_errors
@@ -39,6 +40,8 @@ Transform = npt.NDArray[np.float64]
 Encoder = Callable[[Tensor, Tensor], Tensor]
 DEPTH, MOST_CORNERS = 2, 478
 PLACE, STEP_S, FRESH, STRENGTHS = 6, 6 + NUMBERS, 7 + NUMBERS, 8 + NUMBERS  # where they lie in a frame's numbers
+OUTLINE = STRENGTHS + MOST_EDITS
+CODES = OUTLINE + 2 * MOST_CORNERS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +123,8 @@ class FrameEngine:
         self._device = generator.wplus.device
         self._on_gpu, self._first_steps = self._device.type == "cuda", first_steps
         size, rows = generator.config.resolution, generator.config.rows
-        self._outline_at = STRENGTHS + len(edits)
-        self._codes_at = self._outline_at + 2 * MOST_CORNERS
         with gpu_errors():
-            self._small = self._room(self._codes_at + rows * generator.config.w_dim)
+            self._small = self._room(CODES + rows * generator.config.w_dim)
             self._frame = self._room(height, width, 3, dtype=torch.uint8)
             self._canvas = self._room(*(canvas or (height, width)), 3, dtype=torch.uint8)
             self.crop = self._room(1, 3, crop_px, crop_px)
@@ -134,7 +135,7 @@ class FrameEngine:
             if start is not None:
                 self._start.copy_(torch.from_numpy(np.array(start, np.float32))[None])
             self._filter = CodeFilter(filter_settings, self._codes)
-            self._edits = CodeEdits(edits, self._device)
+            self._edits = CodeEdits(edits, rows, generator.config.w_dim, self._device, self._programs)
             self._slots = [self._slot() for _ in range(DEPTH)]
             self._next = 0
             self._graphs: dict[str, Callable[[], None]] = {"encode": self._encode, "frame": self._compute}
@@ -172,6 +173,14 @@ class FrameEngine:
             if self._first_steps > 1:
                 self._graphs["encode"] = captured(self._encode, stream)
 
+    def wear(self, edits: Sequence[RowEdit]) -> None:
+        """Other edits from the next frame on, in their order; frames on their way keep theirs. Nothing is captured.
+
+        Raises ValueError for more than MOST_EDITS and for those of another generator.
+        """
+        with gpu_errors(), torch.cuda.stream(self._streams["compute"]) if self._on_gpu else nullcontext():
+            self._edits.wear(edits)
+
     def settle(self) -> None:
         """Wait for the frames that are on their way; their tickets keep them."""
         for ticket in (slot.ticket for slot in self._slots):
@@ -182,7 +191,7 @@ class FrameEngine:
     def _encode(self) -> None:
         """The frame's codes."""
         if self.encoder is None:
-            self._codes.copy_(self._small[self._codes_at :].view_as(self._codes))
+            self._codes.copy_(self._small[CODES:].view_as(self._codes))
             return
         align_crop_into(self._programs, self.crop[0], self._frame, self._small[:6], 0)
         self._codes.copy_(self.encoder(self.crop, self._codes))
@@ -192,10 +201,10 @@ class FrameEngine:
         """Every launch of a frame, over static buffers only."""
         small = self._small
         self._encode()
-        codes = self._filter.run(self._codes, small[STEP_S], small[FRESH])
-        self._generator.wplus.copy_(self._edits.run(codes, small[STRENGTHS : self._outline_at]))
+        self._generator.wplus.copy_(self._filter.run(self._codes, small[STEP_S], small[FRESH]))
+        self._edits.run(self._generator.wplus, small[None, STRENGTHS:OUTLINE])
         write_levels(self._levels, self._generator.run()[0])
-        place, outline = small[PLACE : PLACE + NUMBERS], small[self._outline_at : self._codes_at]
+        place, outline = small[PLACE : PLACE + NUMBERS], small[OUTLINE:CODES]
         paste_face_into(self._programs, self._paste, self._canvas, self._levels, place, outline)
 
     def submit(
@@ -242,10 +251,10 @@ class FrameEngine:
 
     def _write(self, small: npt.NDArray[np.float32], moment: Moment, wplus: npt.NDArray[np.float32] | None) -> None:
         numbers = [*moment.crop.reshape(-1), *moment.place.numbers(), moment.step_s, moment.fresh, *moment.strengths]
-        small[: self._outline_at] = numbers
-        small[self._outline_at : self._outline_at + 2 * len(moment.outline)] = moment.outline.reshape(-1)
+        small[: len(numbers)] = numbers
+        small[OUTLINE : OUTLINE + 2 * len(moment.outline)] = moment.outline.reshape(-1)
         if wplus is not None:
-            small[self._codes_at :] = wplus.reshape(-1)
+            small[CODES:] = wplus.reshape(-1)
 
     def _run(self, new_face: bool) -> None:
         """The frame's launches; a new face is encoded several times where the encoder refines."""

@@ -25,24 +25,31 @@ class Editor:
     """
 
     def __init__(self, directions: Mapping[str, Direction], edits: Mapping[str, Strength]) -> None:
+        self._directions = directions
+        self.wear(edits)
+
+    def wear(self, edits: Mapping[str, Strength]) -> None:
+        """Other edits from the next frame on; any thread may ask. Raises UsageError; those that are worn stay then."""
+        directions = self._directions
         for name in edits:
             if name not in directions:
                 near = get_close_matches(name, directions, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise UsageError(f"no edit {name!r} for this model; known are {', '.join(directions)}{hint}")
         used = [(s, directions[name]) for name, s in edits.items() if s and not isinstance(s, Sweep)]
-        self._sweeps = [(s, directions[name]) for name, s in edits.items() if isinstance(s, Sweep)]
-        self._wplus = sum((np.float32(s) * d.wplus for s, d in used), np.float32(0))
-        self._motion = sum((np.float32(s) * d.motion for s, d in used), np.float32(0))
-        self._idle = not used and not self._sweeps
+        sweeps = [(s, directions[name]) for name, s in edits.items() if isinstance(s, Sweep)]
+        wplus = sum((np.float32(s) * d.wplus for s, d in used), np.float32(0))
+        motion = sum((np.float32(s) * d.motion for s, d in used), np.float32(0))
+        self._worn = (wplus, motion, sweeps, not used and not sweeps)  # at once: a frame sees all or nothing of it
 
     def edit(self, latent: Latent) -> Latent:
         """The edited code; motion stays within what the generator was trained on."""
-        if self._idle:
+        wplus, motion, sweeps, idle = self._worn
+        if idle:
             return latent
-        moving = [(np.float32(sweep.at(latent.captured_ns)), direction) for sweep, direction in self._sweeps]
-        motion = sum((s * d.motion for s, d in moving), latent.motion + self._motion)
-        wplus = sum((s * d.wplus for s, d in moving), latent.wplus + self._wplus)
+        moving = [(np.float32(sweep.at(latent.captured_ns)), direction) for sweep, direction in sweeps]
+        motion = sum((s * d.motion for s, d in moving), latent.motion + motion)
+        wplus = sum((s * d.wplus for s, d in moving), latent.wplus + wplus)
         if motion.size == len(MOTION):
             motion = np.clip(motion, _LOW, _HIGH)
         return replace(latent, wplus=wplus, motion=motion)

@@ -55,7 +55,7 @@ class Encoder:
         offset: Floats | None = None,
     ) -> None:
         self._model, self._settings = model, settings
-        self._worn = None if worn is None else self._code(worn)
+        self._worn = worn
         self._offset = np.float32(0) if offset is None else offset
         self.reset()
 
@@ -63,7 +63,14 @@ class Encoder:
         """Forget the person; an avatar stays worn."""
         self._motion = MotionReader()
         self._identity, self._frames = IdentityEstimator(), 0
-        self._w: Floats | None = self._worn
+        self._who = self._worn
+        self._w: Floats | None = None if self._who is None else self._code(self._who)
+
+    def dress(self, model: BundledModel) -> None:
+        """The same person by another style's model (``realtime.dressing``), from the next frame on."""
+        self._model = model
+        if self._who is not None:
+            self._w = self._code(self._who)
 
     def encode(self, face: Face, crop: Crop) -> Latent:
         """The code of one frame."""
@@ -71,7 +78,8 @@ class Encoder:
             (attributes,) = self._model.encoder.infer(crop.pixels[None])
             self._identity.add(look(face, crop, attributes[0]))
             self._frames += 1
-            self._w = self._code(self._identity.estimate())
+            self._who = self._identity.estimate()
+            self._w = self._code(self._who)
         assert self._w is not None  # worn, or set by the first look
         motion = np.concatenate([pose(crop.rotation), self._motion.read(face.landmarks, crop.rotation)])
         wplus = np.repeat(self._w, LAYERS, axis=0) + self._offset

@@ -126,7 +126,12 @@ class PhotographicEditor:
     """
 
     def __init__(self, edits: Mapping[str, Strength], folder: Path, centre: Floats) -> None:
-        self.edits = [(find_edit(folder, name, centre), strength) for name, strength in edits.items()]
+        self._folder, self._centre = folder, centre
+        self.wear(edits)
+
+    def wear(self, edits: Mapping[str, Strength]) -> None:
+        """Other edits from the next frame on. Raises as making one does; those that are worn stay then."""
+        self.edits = [(find_edit(self._folder, name, self._centre), strength) for name, strength in edits.items()]
 
     def edit(self, latent: Latent) -> Latent:
         """The edited code."""

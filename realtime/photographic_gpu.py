@@ -15,7 +15,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from engines.cuda_codes import FilterSettings
+from engines.cuda_codes import MOST_EDITS, FilterSettings
 from engines.cuda_frame import FrameEngine, Moment, Place
 from engines.cuda_imported import GpuModel
 from engines.devices import gpu_errors
@@ -91,7 +91,8 @@ class WholeFrame(PhotographicCompositor):
         smoothing: SmoothingSettings, edits: Sequence[tuple[RowEdit, Strength]] = (),
     ) -> None:  # fmt: skip
         super().__init__(settings, size)
-        self._model, self._smoother, self._edits = model, smoother, edits
+        self._model, self._smoother, self._edits = model, smoother, list(edits)
+        self._wanted = self._edits
         self._filter = filter_settings(smoothing, len(model.centre))
         self._filtered_ns, self._drawn = 0, 0
         self._engine = self._engine_for(size[1], size[0])
@@ -104,8 +105,20 @@ class WholeFrame(PhotographicCompositor):
             first_steps=model.first_steps, filter_settings=self._filter, edits=[edit for edit, _ in self._edits],
         )  # fmt: skip
 
+    def wear(self, edits: Sequence[tuple[RowEdit, Strength]]) -> None:
+        """Other edits from the next picture on; any thread may ask. They are written where the graph reads them.
+
+        Raises ValueError for more than fit.
+        """
+        if len(edits) > MOST_EDITS:
+            raise ValueError(f"there are {len(edits)} edits; wanted at most {MOST_EDITS}")
+        self._wanted = list(edits)
+
     def draw(self, frame: Frame, face: Face) -> Picture:
         """The face in its picture, which may not be finished yet. Raises EngineError when the GPU fails."""
+        if self._wanted is not self._edits:
+            self._edits = self._wanted
+            self._engine.wear([edit for edit, _ in self._edits])
         crop = crop_transform(quad_from_anchors(anchors_from_478(face.landmarks)), INPUT_PX)
         none = np.zeros((0, 1), np.float32)
         latent = self._smoother.smooth(Latent(face.frame_id, face.captured_ns, none, none[:, 0], crop, face.fresh))

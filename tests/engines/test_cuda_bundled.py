@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from engines import cuda_bundled
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, WEIGHTS, load, manifest, verify
 from engines.cuda_bundled import CudaMotionCode, CudaPortraitSynthesis, HeldOnGpu, MadeOnce, portrait_network
@@ -16,7 +17,11 @@ from engines.cuda_portrait import CudaPortrait
 from engines.errors import ModelError
 from engines.motion import AT_REST
 from kernels.emulation import emulated_program, emulation_refusal
+from realtime.editing import Editor
+from realtime.frames import Latent
 from tests.compare import check_close
+from tests.gpu_on_host import imagine_a_gpu
+from tests.recorded_graphs import recording
 
 emulated = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
 
@@ -100,6 +105,33 @@ def test_codes_stay_on_the_gpu_or_come_from_elsewhere(person, network):
     (two,) = synthesis.infer(wplus, *(np.asarray(code) for code in held))
     np.testing.assert_array_equal(one, two)
     assert synthesis.describe() == "CUDA kernels f16 on the processor, emulated"
+
+
+@emulated
+def test_other_edits_and_people_need_no_new_capture(person, network, monkeypatch):
+    mode, graphs = imagine_a_gpu(monkeypatch), []
+    monkeypatch.setattr(cuda_bundled, "captured", recording(monkeypatch, graphs))
+    latent = Latent(0, 0, np.repeat(person[0], LAYERS, axis=0), person[1][0], np.eye(2, 3), True)
+    plain, drawn = CudaPortrait(network, programs=emulated_program, grid=2), []
+    with mode:
+        motion_code = CudaMotionCode(network, "cuda")
+        synthesis = CudaPortraitSynthesis(CudaPortrait(network, programs=emulated_program, grid=2))
+        editor = Editor(load("toon").directions, {})
+        for edits in ({}, {"age": 1.5}, {"smile": 1.0, "hair_long": -1.0}):
+            editor.wear(edits)
+            code = editor.edit(latent)
+            codes = [held.tensor for held in motion_code.infer(code.wplus[:1], code.motion[None])]
+            with torch.no_grad():
+                wanted = network.motion_code(torch.from_numpy(code.wplus[:1]), torch.from_numpy(code.motion[None]))
+            for one, other in zip(codes, wanted, strict=True):
+                torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+            eye = [one[..., 24 << k : 26 << k, 24 << k : 26 << k] for k, one in enumerate(codes)]
+            (rgba,) = synthesis.infer(code.wplus[None], *map(HeldOnGpu, eye))
+            exact = plain.run(torch.from_numpy(code.wplus[None]), eye).permute(0, 3, 1, 2).numpy()
+            np.testing.assert_allclose(rgba, exact, atol=1e-5)
+            drawn.append(rgba.copy())
+    assert graphs == [motion_code.replay, synthesis.replay]
+    assert min(np.abs(one - drawn[0]).max() for one in drawn[1:]) > 1e-3, "edits show"
 
 
 class MadeHere(TorchDispatchMode):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from engines.cuda_codes import CodeEdits, CodeFilter, FilterSettings
+from engines import cuda_frame
+from engines.cuda_codes import MOST_EDITS, CodeEdits, CodeFilter, FilterSettings
 from engines.cuda_engine import CudaGenerator
 from engines.cuda_frame import FrameEngine, Moment, Place
-from engines.installed_directions import find_edit, install_directions
+from engines.installed_directions import RowEdit, find_edit, install_directions
 from engines.stylegan2 import Generator
 from engines.stylegan2_config import GeneratorConfig
 from kernels.align_crop import align_crop
@@ -18,6 +19,8 @@ from kernels.paste_face import level_pixels, paste_face, write_levels
 from kernels.upfirdn2d import setup_filter
 from realtime.smoothing import OneEuro
 from tests.golden import golden
+from tests.gpu_on_host import imagine_a_gpu
+from tests.recorded_graphs import recording
 
 __all__ = ["golden"]
 pytestmark = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
@@ -130,12 +133,49 @@ def test_edits_are_those_of_the_cpu(golden, tmp_path):
     centre, wplus = (random.standard_normal((6, wide)).astype(np.float32) for _ in range(2))
     edits = [find_edit(tmp_path, name, centre) for name in ("age", "pca.1.2-5", "pca.0", "age.0-3")]
     strengths = [0.5, -1.0, 0.0, 1.5]
-    wanted = wplus
-    for edit, strength in zip(edits, strengths, strict=True):
-        wanted = edit(wanted, strength) if strength else wanted
-    ours = CodeEdits(edits, torch.device("cpu"))
-    got = ours.run(torch.from_numpy(wplus)[None], torch.tensor(strengths))
-    np.testing.assert_allclose(got[0].numpy(), wanted, atol=1e-4)
+    ours = CodeEdits(edits, 6, wide, torch.device("cpu"), emulated_program)
+    for order in ([0, 1, 2, 3], [3, 1], [], [1]):  # fewer, none, others: what was worn before leaves no trace
+        worn, amounts = [edits[k] for k in order], [strengths[k] for k in order]
+        wanted = wplus
+        for edit, strength in zip(worn, amounts, strict=True):
+            wanted = edit(wanted, strength) if strength else wanted
+        ours.wear(worn)
+        got = torch.from_numpy(wplus.copy())[None]
+        ours.run(got, torch.tensor([[*amounts, 1.0]]))
+        assert len(ours) == len(order)
+        np.testing.assert_allclose(got[0].numpy(), wanted, atol=1e-4)
+    with pytest.raises(ValueError, match=r"an edit has shape \[6, \d+\]; wanted \[5, 8\]"):
+        CodeEdits(edits, 5, 8, torch.device("cpu"))
+    with pytest.raises(ValueError, match=f"there are {MOST_EDITS + 1} edits; wanted at most {MOST_EDITS}"):
+        ours.wear(edits[:1] * (MOST_EDITS + 1))
+
+
+def _edit(seed, reads=False):
+    draw = np.random.default_rng(seed)
+    step, probe, mean = (draw.standard_normal(shape).astype(np.float32) / 2 for shape in ((4, 8), 8, 8))
+
+    def run(wplus, strength):
+        return wplus + (strength * 2 - ((wplus[0] - mean) @ probe if reads else 0)) * step
+
+    return RowEdit(run, step, 2.0, probe, mean) if reads else RowEdit(run, step, 2.0)
+
+
+def test_edits_change_at_run_time_and_nothing_is_captured_anew(generator, monkeypatch):
+    mode, graphs = imagine_a_gpu(monkeypatch), []
+    monkeypatch.setattr(cuda_frame, "captured", recording(monkeypatch, graphs))
+    one, two, three = _edit(1), _edit(2, reads=True), _edit(3)
+    worn_in_turn = [([], []), ([one], [0.5]), ([one, two], [0.5, -1.0]), ([three, two], [1.0, 0.3]), ([], [])]
+    with mode:
+        engine = FrameEngine(generator, 24, 32)
+        for worn, strengths in worn_in_turn:
+            engine.wear(worn)
+            got = engine.submit(FRAME, Moment(CROP, PLACE, OUTLINE, strengths=strengths), WPLUS).result()
+            wanted = WPLUS
+            for edit, strength in zip(worn, strengths, strict=True):
+                wanted = edit(wanted, strength)
+            np.testing.assert_allclose(generator.wplus[0].numpy(), wanted, atol=1e-5)
+            assert _near(got, _wanted(generator, wanted)), f"{len(worn)} edits"
+    assert graphs == [engine._graphs["frame"]], "one capture, and its graph is still the one that runs"
 
 
 def find_edit_width(folder):

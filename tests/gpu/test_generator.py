@@ -73,11 +73,17 @@ def test_a_replayed_graph_gives_the_same_bytes_as_single_launches(engine):
 def test_an_edit_needs_no_new_capture(engine):
     (wplus,) = _codes(engine, 1)
     step = np.full_like(wplus, 0.25)
-    edited = FrameEngine(engine, 720, 1280, edits=[RowEdit(lambda w, s: w + s * 2 * step, step, 2.0)])
-    plain = FrameEngine(engine, 720, 1280)
-    for strength in (1.0, 0.0, -1.0):
-        got = edited.submit(FRAME, Moment(CROP, PLACE, OUTLINE, strengths=[strength]), wplus).result()
-        wanted = plain.submit(FRAME, MOMENT, wplus + np.float32(0.5 * strength)).result()
+    edits = [RowEdit(lambda w, s: w, step, scale) for scale in (2.0, 4.0)]  # what a CPU would do is not asked
+    edited, plain = FrameEngine(engine, 720, 1280, edits=edits[:1]), FrameEngine(engine, 720, 1280)
+    graph = edited._graphs["frame"]
+    for worn, strengths, added in [
+        (edits[:1], [1.0], 0.5), (edits[:1], [0.0], 0.0), (edits, [1.0, -1.0], -0.5), ([], [], 0.0),
+        (edits[1:], [1.0], 1.0),
+    ]:  # fmt: skip
+        edited.wear(worn)
+        got = edited.submit(FRAME, Moment(CROP, PLACE, OUTLINE, strengths=strengths), wplus).result()
+        assert edited._graphs["frame"] is graph
+        wanted = plain.submit(FRAME, MOMENT, wplus + np.float32(added)).result()
         assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
 
 

@@ -8,6 +8,7 @@ import torch
 from kernels.align_crop import align_crop
 from kernels.bias_act import ACTIVATIONS, bias_act
 from kernels.conv_plan import TILES, Plan
+from kernels.edit_codes import EditRoom, edit_codes
 from kernels.filter_act import filter_act
 from kernels.painted_rgb import painted_rgb
 from kernels.paste_face import Place, level_pixels, paste_face, write_levels
@@ -119,6 +120,17 @@ def test_styles():
     for got, wanted in zip(*both, strict=True):
         for one, two in zip(got, wanted, strict=True):
             torch.testing.assert_close(one, two, rtol=2e-3, atol=1e-4)
+
+
+def test_edits_of_codes_small():
+    room = EditRoom(6, 5, 300, torch.device("cuda"))
+    for tensor in (room.numbers, room.probe, room.step):
+        tensor.copy_(_draw(*tensor.shape) / 3)
+    room.numbers[:, 1] = torch.tensor([0.0, 1, 0, 1, 1, 0])
+    room.count.fill_(5)
+    codes, strengths = _draw(3, 5, 300), _draw(3, 6)
+    exact = edit_codes(codes.double(), strengths.double(), room, impl="reference")
+    torch.testing.assert_close(edit_codes(codes, strengths, room, impl="cuda").double(), exact, rtol=1e-4, atol=1e-4)
 
 
 def test_picture_ends():

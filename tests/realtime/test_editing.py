@@ -80,3 +80,16 @@ def test_an_unknown_edit_suggests_the_nearest() -> None:
         Editor(DIRECTIONS, {"smil": 1.0})
     with pytest.raises(UsageError, match="no edit 'wings' for this model; known are age, smile$"):
         Editor(DIRECTIONS, {"wings": 0.0})
+
+
+def test_other_edits_are_worn_from_the_next_frame_on_and_unknown_ones_change_nothing() -> None:
+    editor, before = Editor(DIRECTIONS, {"age": 1.0}), latent()
+    for edits in ({"smile": 0.4}, {"smile": Sweep(0.4, 0.4, 10), "age": -1.0}, {}):
+        editor.wear(edits)
+        after, wanted = editor.edit(before), Editor(DIRECTIONS, edits).edit(before)
+        np.testing.assert_array_equal(after.wplus, wanted.wplus)
+        np.testing.assert_array_equal(after.motion, wanted.motion)
+    editor.wear({"age": 1.0})
+    with pytest.raises(UsageError, match="no edit 'agee'"):
+        editor.wear({"agee": 1.0})
+    np.testing.assert_allclose(editor.edit(before).wplus, before.wplus + DIRECTIONS["age"].wplus, atol=1e-6)

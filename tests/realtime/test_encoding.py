@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from engines import spatial_code
+from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, load
 from engines.motion import AT_REST, LIMITS, MOTION
 from realtime.alignment import rotation_of
+from realtime.dressing import dressed
 from realtime.encoding import Encoder, pose
 from realtime.frames import Crop, Face, Latent
 from realtime.settings import EncodingSettings
@@ -124,3 +126,17 @@ def test_an_avatar_that_is_worn_stays_whoever_is_seen() -> None:
         np.testing.assert_array_equal(code.wplus, codes[0].wplus)
     assert not np.array_equal(codes[0].motion, codes[1].motion), "motion follows the face"
     assert not np.array_equal(codes[0].wplus, encoder(1).encode(*moment(0)).wplus)
+
+
+def test_another_style_dresses_the_same_person_and_taking_it_off_undresses_them() -> None:
+    model = load("toon")
+    style = dressed(model, {"glasses_round": 1.0}, 1.0)
+    plain, changing = encoder(2), encoder(2)
+    for number in range(4):
+        changing.dress(style if number == 2 else model)
+        code, wanted = changing.encode(*moment(number)), plain.encode(*moment(number))
+        assert same(code, wanted) is (number != 2)
+    person = {name: 0.5 for name in ATTRIBUTES}
+    worn = Encoder(model, EncodingSettings(), person)
+    worn.dress(style)
+    assert same(worn.encode(*moment(0)), Encoder(style, EncodingSettings(), person).encode(*moment(0)))

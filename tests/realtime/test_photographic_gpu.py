@@ -9,10 +9,12 @@ import pytest
 
 from kernels.emulation import emulation_refusal
 from realtime import photographic
+from realtime.clock import FakeClock
 from realtime.frames import LatePicture
 from realtime.photographic_gpu import filter_settings
-from realtime.settings import SmoothingSettings
-from tests.realtime.gpu_rig import cpu_stages, drawn_by, edits, gpu_stages, tracked
+from realtime.settings import CompositingSettings, SmoothingSettings
+from realtime.statistics import Statistics
+from tests.realtime.gpu_rig import SIZE, Recorded, cpu_stages, drawn_by, edits, gpu_stages, tracked
 from tests.realtime.imported_model import models, tiny_models
 
 __all__ = ["models", "tiny_models", "tracked"]
@@ -33,6 +35,23 @@ def test_the_gpus_frames_are_the_cpus(models, tracked):
         assert difference[changed].mean() < 1.5 and np.percentile(difference[changed], 99) <= 8
         assert (got.pixels != frame.pixels).any(axis=2)[~changed].mean() < 0.01
         assert other[changed].mean() > 2 * difference[changed].mean(), "an edit left out would show"
+
+
+def test_edits_are_changed_while_it_runs(models, tracked):
+    frames, faces = tracked
+    worn = edits(models)
+    smoothing, statistics = photographic.smoothing(SmoothingSettings()), Statistics(FakeClock())
+    given = (Recorded(faces), {}, smoothing, CompositingSettings(mode="paste"), SIZE)
+    theirs, ours = (build(models, *given) for build in (cpu_stages, gpu_stages))
+    for number, now in enumerate(({}, {"older": worn["older"]})):
+        theirs.editor.wear(now)
+        ours.compositor.wear(theirs.editor.edits)
+        wanted, got = (stages.draw(frames[number], statistics).pixels.astype(int) for stages in (theirs, ours))
+        changed = (wanted != frames[number].pixels).any(axis=2)
+        difference = np.abs(got - wanted).max(axis=2)
+        assert difference[changed].mean() < 1.5 and np.percentile(difference[changed], 99) <= 8
+    with pytest.raises(ValueError, match="there are 33 edits; wanted at most 32"):
+        ours.compositor.wear(theirs.editor.edits * 33)
 
 
 def test_frames_of_another_size_and_faces_at_the_edge(models, tracked):
