@@ -149,11 +149,13 @@ class Program:
 class Seen:
     """What an application saw.
 
-    at_ns: when each picture came. numbers: its counter, None where that cannot be read.
+    at_ns: when each picture came. sent_ms: when it was written to the device, by the driver's stamp. numbers: its
+    counter, None where that cannot be read.
     kept: some pictures, each with its place among them all.
     """
 
     at_ns: list[int] = field(default_factory=list)
+    sent_ms: list[float] = field(default_factory=list)
     numbers: list[int | None] = field(default_factory=list)
     kept: list[tuple[int, np.ndarray]] = field(default_factory=list)
 
@@ -162,6 +164,9 @@ class Seen:
 
     def intervals_ms(self) -> np.ndarray:
         return np.diff(self.at_ns) * 1e-6
+
+    def send_intervals_ms(self) -> np.ndarray:
+        return np.diff(self.sent_ms)
 
     def steps(self) -> np.ndarray:
         """How far the counter went from picture to picture."""
@@ -187,6 +192,7 @@ class Application:
             _, picture = self._capture.retrieve()
             number = scene.number(picture)
             seen.at_ns.append(now_ns)
+            seen.sent_ms.append(self._capture.get(cv2.CAP_PROP_POS_MSEC))
             seen.numbers.append(number)
             if len(seen.at_ns) % keep == 0:
                 seen.kept.append((len(seen.at_ns) - 1, picture.copy()))

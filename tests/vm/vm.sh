@@ -6,7 +6,8 @@
 # RESULTS  a folder of the host, for what the command leaves in /run/ctl/results.
 # In the guest: the checkout's packages on the Python path (installed by pip from a copy), tests/vm in /run/ctl/vm, the
 # modules in /run/ctl/*.ko. No network. Nothing that the guest writes outside /run/ctl outlives it.
-# Environment: VM_MEM (MiB, 4096), VM_TIMEOUT (s, 1800), AVATAR_LIVE_VM_CACHE (see build.sh), VM_CLIP (a video with a face).
+# Environment: VM_MEM (MiB, 4096), VM_TIMEOUT (s, 1800), AVATAR_LIVE_VM_CACHE (see build.sh), VM_CLIP (a video with a face),
+# VM_KERNEL (what else the kernel is told, quiet).
 # The guest is kept on one processor, since its kernel and its programs wake each other at every system call and page fault,
 # and comes before other programs there. Not as a real-time process: Linux stops one that never pauses for 50 ms a second.
 # 125: the guest itself failed, or ran past VM_TIMEOUT.
