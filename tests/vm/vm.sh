@@ -12,7 +12,7 @@
 # and comes before other programs there. Not as a real-time process: Linux stops one that never pauses for 50 ms a second.
 # 125: the guest itself failed, or ran past VM_TIMEOUT.
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '2,13p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,14p' "$0"; exit 2; }
 HERE=$(dirname "$(realpath "$0")")
 ROOT=$(realpath "$HERE/../..")
 CACHE=${AVATAR_LIVE_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/avatar-live/vm}
