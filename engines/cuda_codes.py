@@ -32,7 +32,10 @@ class FilterSettings:
 
 
 class CodeFilter:
-    """Smooths float32 [1, rows, w_dim] from frame to frame; None filters nothing."""
+    """Smooths codes from frame to frame, each person's by themselves; None filters nothing.
+
+    like: float32 [people, rows, w_dim], room for all of them.
+    """
 
     def __init__(self, settings: FilterSettings | None, like: Tensor) -> None:
         self._settings = settings
@@ -48,23 +51,26 @@ class CodeFilter:
         )
         self._filtered, self._speed = torch.zeros_like(like), torch.zeros_like(like)
 
-    def run(self, codes: Tensor, step_s: Tensor, fresh: Tensor) -> Tensor:
-        """The filtered codes; valid until the next call.
+    def run(self, codes: Tensor, step_s: Tensor, fresh: Tensor, who: Tensor | None = None) -> Tensor:
+        """The filtered codes of [faces, rows, w_dim]; valid until the next call.
 
-        step_s: float32 [], seconds since the last frame, 0 for a time that did not move on. fresh: float32 [], 1 starts
-        anew.
+        step_s: float32 [faces, 1, 1], seconds since the last frame, 0 for a time that did not move on. fresh: float32
+        [faces, 1, 1], 1 starts anew. who: int64 [faces], whose codes they are; None: everyone's, in their order.
         """
         if self._settings is None:
             return codes
         step = step_s.clamp_min(1e-9)
-        speed = (codes - self._filtered) / step
-        speed = self._speed + _weight(self._settings.derivative_cutoff_hz, step) * (speed - self._speed)
+        before, last = (values if who is None else values[who] for values in (self._filtered, self._speed))
+        speed = (codes - before) / step
+        speed = last + _weight(self._settings.derivative_cutoff_hz, step) * (speed - last)
         weight = _weight(self._min_cutoff_hz + self._beta * speed.abs(), step)
-        moved = self._filtered + weight * (codes - self._filtered)
+        moved = before + weight * (codes - before)
         anew, goes_on = fresh > 0, step_s > 0
-        self._speed.copy_(torch.where(anew, torch.zeros_like(speed), torch.where(goes_on, speed, self._speed)))
-        self._filtered.copy_(torch.where(anew, codes, torch.where(goes_on, moved, self._filtered)))
-        return self._filtered
+        speed = torch.where(anew, torch.zeros_like(speed), torch.where(goes_on, speed, last))
+        filtered = torch.where(anew, codes, torch.where(goes_on, moved, before))
+        for kept, new in ((self._speed, speed), (self._filtered, filtered)):
+            kept.copy_(new) if who is None else kept.index_copy_(0, who, new)
+        return filtered
 
 
 def _weight(cutoff_hz: Tensor | float, step_s: Tensor) -> Tensor:

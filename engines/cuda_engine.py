@@ -21,7 +21,7 @@ from engines.layer_runners import Measure, Runner, Runners
 from engines.stylegan2 import Generator, StyledConv, ToColour
 from kernels.filter_act import Finish
 from kernels.program import Programs, cuda_program, empty_channels_last
-from kernels.style_preparation import StyleLayer, StyleRoom, prepare_styles_into, style_table
+from kernels.style_preparation import StyleLayer, StyleRoom, StyleTable, prepare_styles_into, style_table
 from kernels.styled_conv2d import PackedWeight, pack_weight
 from kernels.to_rgb import to_rgb_into
 
@@ -55,14 +55,15 @@ class CudaGenerator:
     generator: its weights, on the device that will draw. batch: pictures a run. noise: "const" or "zero".
     choices: which candidate runs each layer, measured where that is not known yet; None takes likely plans.
     measure: milliseconds of a call, see ``engines.cuda_timing``; needed with ``choices``.
-    programs: where the kernels come from.
+    programs: where the kernels come from. sharing: one of the same weights and another batch, whose packed weights are
+        used; only the features of this batch are new.
 
     Raises EngineError for an architecture that the kernels do not draw, ValueError for unknown noise.
     """
 
     def __init__(
         self, generator: Generator, batch: int = 1, *, noise: str = "const", choices: LayerChoices | None = None,
-        measure: Measure | None = None, programs: Programs = cuda_program,
+        measure: Measure | None = None, programs: Programs = cuda_program, sharing: CudaGenerator | None = None,
     ) -> None:  # fmt: skip
         config = generator.config
         if config.architecture != "skip" or config.filter_taps != 4:
@@ -76,13 +77,16 @@ class CudaGenerator:
         self._taps = (self._fir * 4).flip([0, 1]).contiguous()
         const = generator.synthesis.const.half().expand(batch, -1, -1, -1)
         self._start = const.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-        self._build(generator)
+        self._packed: dict[str, PackedWeight] = {} if sharing is None else sharing._packed
+        self._folded: dict[str, dict[str, PackedWeight]] = {} if sharing is None else sharing._folded
+        table = self._build(generator)
+        self._table: StyleTable = style_table(table) if sharing is None else sharing._table
         device = self._start.device
         self.wplus = torch.zeros(batch, config.rows, config.w_dim, device=device)
         self._room = StyleRoom(self._table, batch, device)
 
-    def _build(self, generator: Generator) -> None:
-        """All layers in the order in which they draw, and their styles' table."""
+    def _build(self, generator: Generator) -> list[StyleLayer]:
+        """All layers in the order in which they draw; what their styles' table is made of."""
         self._steps: list[Styled | Colour] = []
         style_layers: list[StyleLayer] = []
         row = 0
@@ -100,15 +104,17 @@ class CudaGenerator:
             assert isinstance(colour, ToColour)
             self._steps.append(self._colour(colour, resolution))
             style_layers.append(StyleLayer(colour.affine.weight, colour.affine.bias, row))
-        self._table = style_table(style_layers)
+        return style_layers
 
     def _styled(self, name: str, conv: StyledConv) -> tuple[Styled, PackedWeight]:
         outputs, size = conv.weight.shape[0], conv.noise.shape[-1]
         y = empty_channels_last(self.batch, outputs, size, size, self._start)
         limit = self.config.clamp
         noise, bias = conv.noise[None, None].float().contiguous(), conv.bias.float().contiguous()
-        packed = pack_weight(conv.weight, conv.up)
-        runner = self._runners.runner(conv.weight, packed, y, conv.up, self._fir if conv.up == 2 else None)
+        if name not in self._packed:
+            self._packed[name], self._folded[name] = pack_weight(conv.weight, conv.up), {}
+        packed, fir = self._packed[name], self._fir if conv.up == 2 else None
+        runner = self._runners.runner(conv.weight, packed, y, conv.up, fir, folded=self._folded[name])
         step = Styled(name, runner, y, noise, float(conv.noise_strength), bias, Finish(limit=limit))
         return step, packed
 

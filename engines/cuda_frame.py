@@ -9,101 +9,46 @@
 Two frames are on their way at most: while one is computed, the next is uploaded and the last downloaded, each on a
 stream of its own from and to pinned memory. Edits, outlines and places are values in static buffers, so that changing
 them captures nothing anew: ``engine.wear(edits)`` between two frames.
+
+Several faces are a batch: all are encoded and drawn at once, with one graph for each number of faces, and pasted in
+their order. With ``streams=n`` the engine takes n frames at a time, each with one face or none, and gives n pictures.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engines.cuda_codes import MOST_EDITS, CodeEdits, CodeFilter, FilterSettings
+from engines.cuda_codes import CodeEdits, CodeFilter, FilterSettings
 from engines.cuda_engine import CudaGenerator
+from engines.cuda_faces import Encoder, FacesRoom, Part
 from engines.cuda_graphs import captured
+from engines.cuda_moments import CODES, Moment, no_face
+from engines.cuda_transfers import DEPTH, Pixels, Slot, Ticket, Transfers
 from engines.devices import gpu_errors
 from engines.encoders_config import INPUT_PX
 from engines.installed_directions import RowEdit
-from kernels.align_crop import align_crop_into
-from kernels.paste_face import NUMBERS, PasteRoom, Place, level_pixels, paste_face_into, write_levels
+from kernels.paste_face import PasteRoom, Place, level_pixels
 
 __all__ = ["FrameEngine", "Moment", "Place", "Ticket"]
 
-Pixels = npt.NDArray[np.uint8]
-Transform = npt.NDArray[np.float64]
-Encoder = Callable[[Tensor, Tensor], Tensor]
-DEPTH, MOST_CORNERS = 2, 478
-PLACE, STEP_S, FRESH, STRENGTHS = 6, 6 + NUMBERS, 7 + NUMBERS, 8 + NUMBERS  # where they lie in a frame's numbers
-OUTLINE = STRENGTHS + MOST_EDITS
-CODES = OUTLINE + 2 * MOST_CORNERS
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Moment:
-    """What a frame brings besides its pixels.
-
-    crop: float64 [2, 3], crop pixels to frame pixels. place: where the portrait goes in the canvas.
-    outline: float [corners, 2], the face's, convex, in the canvas's pixels.
-    step_s: since the last frame. fresh: nothing of the frames before is blended in. new_face: the encoder starts anew.
-    strengths: of the edits, in their order.
-    """
-
-    crop: Transform
-    place: Place
-    outline: npt.NDArray[Any]
-    step_s: float = 0.0
-    fresh: bool = True
-    new_face: bool = True
-    strengths: Sequence[float] = ()
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """One frame on its way: pinned memory at both ends, device memory between."""
-
-    sent: Tensor
-    sent_canvas: Tensor
-    small: Tensor
-    uploaded: Tensor
-    uploaded_canvas: Tensor
-    uploaded_small: Tensor
-    finished: Tensor
-    received: Tensor
-    ticket: Ticket | None = None
-
-
-class Ticket:
-    """A submitted frame. Any thread may ask for its result, as often as it likes."""
-
-    def __init__(self, wait: Callable[[], None], received: Tensor) -> None:
-        self._wait, self._received = wait, received
-        self._lock = threading.Lock()
-        self._pixels: Pixels | None = None
-
-    def result(self) -> Pixels:
-        """The finished picture, uint8 BGR [H, W, 3], the caller's own. Raises EngineError when the GPU failed."""
-        with self._lock:
-            if self._pixels is None:
-                with gpu_errors():
-                    self._wait()
-                self._pixels = self._received.numpy().copy()
-            return self._pixels
+Codes = npt.NDArray[np.float32]
 
 
 class FrameEngine:
     """Frames of one size through one generator.
 
-    generator: at batch 1, RGB. height, width: of the frames in pixels; canvas: height and width of the pictures, where
-        they differ.
-    encoder: crop float32 [1, 3, 256, 256] in -1..1 and the last codes to codes, [1, rows, w_dim] each; None when W+ is
-        submitted. start: codes [rows, w_dim] of a new face. first_steps: how often a new face is encoded.
+    generator: RGB; its batch is how many faces a frame has. more: generators (and encoders) of other batches, sharing
+        its weights, for frames with other numbers of faces.
+    height, width: of the frames in pixels; canvas: height and width of the pictures, where they differ.
+    encoder: crops float32 [faces, 3, 256, 256] in -1..1 and the last codes to codes, [faces, rows, w_dim] each; None
+        when W+ is submitted. start: codes [rows, w_dim] of a new face. first_steps: how often a new face is encoded.
     filter_settings: how W+ is smoothed, None not at all. edits: in their order.
+    streams: how many frames come at a time; more than one: as many as the generator's batch, a face in each.
     graph: false runs every launch by itself, with the same results.
     Where the generator's kernels run on the host (for tests) there are neither graph nor streams.
 
@@ -112,186 +57,146 @@ class FrameEngine:
 
     def __init__(
         self, generator: CudaGenerator, height: int, width: int, encoder: Encoder | None = None, *,
-        canvas: tuple[int, int] | None = None, start: npt.NDArray[np.float32] | None = None, first_steps: int = 1,
+        more: Sequence[tuple[CudaGenerator, Encoder | None]] = (), streams: int = 1,
+        canvas: tuple[int, int] | None = None, start: Codes | None = None, first_steps: int = 1,
         filter_settings: FilterSettings | None = None, edits: Sequence[RowEdit] = (), crop_px: int = INPUT_PX,
         graph: bool = True,
     ) -> None:  # fmt: skip
-        if generator.batch != 1 or generator.config.image_channels != 3:
-            got = f"batch {generator.batch}, {generator.config.image_channels} colours"
-            raise ValueError(f"the generator has {got}; wanted batch 1, 3 colours")
-        self._generator, self.encoder, self._programs = generator, encoder, generator.programs
-        self._device = generator.wplus.device
-        self._on_gpu, self._first_steps = self._device.type == "cuda", first_steps
-        size, rows = generator.config.resolution, generator.config.rows
+        config, like = generator.config, generator.wplus
+        if config.image_channels != 3:
+            raise ValueError(f"the generator draws {config.image_channels} colours; wanted 3")
+        if streams > 1 and (more or streams != generator.batch):
+            raise ValueError(f"{streams} streams want one generator of that batch; it has {generator.batch}")
+        self._device, self._first_steps, self._streams = like.device, first_steps, streams
+        self._people = max(generator.batch, *(one.batch for one, _ in more), 1)
         with gpu_errors():
-            self._small = self._room(CODES + rows * generator.config.w_dim)
-            self._frame = self._room(height, width, 3, dtype=torch.uint8)
-            self._canvas = self._room(*(canvas or (height, width)), 3, dtype=torch.uint8)
-            self.crop = self._room(1, 3, crop_px, crop_px)
-            self._levels = self._room(level_pixels(size), 4)
-            self._paste = PasteRoom(self._device)
-            self._codes = torch.zeros_like(generator.wplus)
-            self._start = self._codes.clone()
+            self._small = self._zeros(self._people, CODES + config.rows * config.w_dim)
+            self._frame = self._zeros(streams, height, width, 3, dtype=torch.uint8)
+            self._canvas = self._zeros(streams, *(canvas or (height, width)), 3, dtype=torch.uint8)
+            codes = self._zeros(self._people, config.rows, config.w_dim)
+            self._start = self._zeros(config.rows, config.w_dim)
             if start is not None:
-                self._start.copy_(torch.from_numpy(np.array(start, np.float32))[None])
-            self._filter = CodeFilter(filter_settings, self._codes)
-            self._edits = CodeEdits(edits, rows, generator.config.w_dim, self._device, self._programs)
-            self._slots = [self._slot() for _ in range(DEPTH)]
-            self._next = 0
-            self._graphs: dict[str, Callable[[], None]] = {"encode": self._encode, "frame": self._compute}
-            if self._on_gpu:
-                self._make_streams()
+                self._start.copy_(torch.from_numpy(np.array(start, np.float32)))
+            self._edits = CodeEdits(edits, config.rows, config.w_dim, self._device, generator.programs)
+            room = FacesRoom(
+                self._frame, self._canvas, self._small, codes, CodeFilter(filter_settings, codes), self._edits,
+                PasteRoom(self._device), self._zeros(self._people, 2, 3),
+                self._zeros(level_pixels(config.resolution), 4), in_order=self._people == 1 or streams > 1,
+            )  # fmt: skip
+            self._codes = codes
+            parts = [Part(room, *pair, crop_px) for pair in ((generator, encoder), *more)]
+            self._parts = {part.faces: part for part in parts}
+            self._transfers, self._next = Transfers(self._frame, self._canvas, self._small), 0
+            self._graphs: dict[tuple[str, int], Callable[[], None]] = {}
+            for faces, part in self._parts.items():
+                self._graphs |= {("encode", faces): part.encode_new, ("frame", faces): part.compute}
+            if self._device.type == "cuda":
+                torch.cuda.synchronize()  # what was filled here is there before another stream reads it
                 if graph:
                     self.capture()
 
-    def _make_streams(self) -> None:
-        stream, event = torch.cuda.Stream, torch.cuda.Event
-        names = ("upload", "compute", "download")
-        self._streams: dict[str, Any] = {name: stream() for name in names}  # type: ignore[no-untyped-call]
-        self._events: list[dict[str, Any]] = [
-            {name: event() for name in names}  # type: ignore[no-untyped-call]
-            for _ in range(DEPTH)
-        ]
-
-    def _room(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.zeros(*shape, dtype=dtype, device=self._device)
-
-    def _slot(self) -> Slot:
-        def pinned(like: Tensor) -> Tensor:
-            return torch.zeros_like(like, device="cpu", pin_memory=self._on_gpu)
-
-        frame, canvas, small = self._frame, self._canvas, self._small
-        ends = (pinned(frame), pinned(canvas), pinned(small))
-        return Slot(*ends, frame.clone(), canvas.clone(), small.clone(), canvas.clone(), pinned(canvas))
 
     def capture(self) -> None:
         """Record the graphs, after runs in which everything is compiled and allocated; again for another encoder."""
         self.settle()
         with gpu_errors():
-            stream = self._streams["compute"]
-            self._graphs["frame"] = captured(self._compute, stream)
-            if self._first_steps > 1:
-                self._graphs["encode"] = captured(self._encode, stream)
+            stream = self._transfers.compute
+            for faces, part in self._parts.items():
+                self._graphs["frame", faces] = captured(part.compute, stream)
+                if self._first_steps > 1:
+                    self._graphs["encode", faces] = captured(part.encode_new, stream)
 
     def wear(self, edits: Sequence[RowEdit]) -> None:
         """Other edits from the next frame on, in their order; frames on their way keep theirs. Nothing is captured.
 
         Raises ValueError for more than MOST_EDITS and for those of another generator.
         """
-        with gpu_errors(), torch.cuda.stream(self._streams["compute"]) if self._on_gpu else nullcontext():
+        with gpu_errors(), self._transfers.computing():
             self._edits.wear(edits)
 
     def settle(self) -> None:
         """Wait for the frames that are on their way; their tickets keep them."""
-        for ticket in (slot.ticket for slot in self._slots):
+        for ticket in (slot.ticket for slot in self._transfers.slots):
             if ticket is not None:
                 ticket.result()
 
-    @torch.no_grad()
-    def _encode(self) -> None:
-        """The frame's codes."""
-        if self.encoder is None:
-            self._codes.copy_(self._small[CODES:].view_as(self._codes))
-            return
-        align_crop_into(self._programs, self.crop[0], self._frame, self._small[:6], 0)
-        self._codes.copy_(self.encoder(self.crop, self._codes))
-
-    @torch.no_grad()
-    def _compute(self) -> None:
-        """Every launch of a frame, over static buffers only."""
-        small = self._small
-        self._encode()
-        self._generator.wplus.copy_(self._filter.run(self._codes, small[STEP_S], small[FRESH]))
-        self._edits.run(self._generator.wplus, small[None, STRENGTHS:OUTLINE])
-        write_levels(self._levels, self._generator.run()[0])
-        place, outline = small[PLACE : PLACE + NUMBERS], small[OUTLINE:CODES]
-        paste_face_into(self._programs, self._paste, self._canvas, self._levels, place, outline)
-
     def submit(
-        self, pixels: Pixels, moment: Moment, wplus: npt.NDArray[np.float32] | None = None,
+        self, pixels: Pixels, moment: Moment | Sequence[Moment], wplus: Codes | None = None,
         canvas: Pixels | None = None,
     ) -> Ticket:  # fmt: skip
         """Send a frame, uint8 BGR [H, W, 3], on its way; with W+ [rows, w_dim] unless there is an encoder.
 
+        moment: of its face, or one for each of several, the nearest last; then W+ is [faces, rows, w_dim].
         canvas: what is drawn on, if that is not the frame itself. With two frames on their way it waits for the older.
 
-        Raises ValueError for another size.
+        Raises ValueError for another size, and for a number of faces for which there is no generator.
         """
-        self._check(pixels, moment, canvas)
-        number, slot = self._next, self._slots[self._next]
+        moments = [moment] if isinstance(moment, Moment) else list(moment)
+        for one in moments:
+            one.check(self._canvas.shape[1:3], len(self._edits), self._people)
+        return self._submitted(pixels[None], moments, wplus, None if canvas is None else canvas[None])
+
+    def submit_streams(
+        self, frames: Sequence[Pixels], moments: Sequence[Moment | None], wplus: Codes | None = None
+    ) -> Ticket:
+        """Send a frame of every stream; None where a stream shows no face: its frame comes back as it went.
+
+        A stream's memory is that of its place, whatever ``person`` says. The result is uint8 BGR [streams, H, W, 3].
+
+        Raises ValueError for another size or number.
+        """
+        if not len(frames) == len(moments) == self._streams:
+            raise ValueError(f"there are {len(frames)} frames, {len(moments)} moments; wanted {self._streams} of each")
+        for one in moments:
+            if one is not None:
+                one.check(self._canvas.shape[1:3], len(self._edits), self._people)
+        given = [no_face(k, len(self._edits)) if one is None else one for k, one in enumerate(moments)]
+        return self._submitted(np.stack(frames), given, wplus, None)
+
+    def _submitted(
+        self, pixels: Pixels, moments: Sequence[Moment], wplus: Codes | None, canvas: Pixels | None
+    ) -> Ticket:
+        self._check(pixels, moments, canvas)
+        number, slot = self._next, self._transfers.slots[self._next]
         if slot.ticket is not None:
             slot.ticket.result()
         slot.sent.numpy()[:] = pixels
         if canvas is not None:
             slot.sent_canvas.numpy()[:] = canvas
-        self._write(slot.small.numpy(), moment, wplus)
+        self._write(slot, moments, wplus)
+        new = [k if self._streams > 1 else one.person for k, one in enumerate(moments) if one.new_face]
         with gpu_errors():
-            if self._on_gpu:
-                self._send(number, slot, canvas is not None, moment.new_face)
-            else:
-                self._pass(slot, canvas is not None, moment.new_face)
-        done = self._events[number]["download"].synchronize if self._on_gpu else lambda: None
-        slot.ticket = Ticket(done, slot.received)
+            self._transfers.send(number, canvas is not None, lambda: self._run(len(moments), new))
+        received = slot.received if self._streams > 1 else slot.received[0]
+        slot.ticket = Ticket(self._transfers.waiting(number), received)
         self._next = (number + 1) % DEPTH
         return slot.ticket
 
-    def _check(self, pixels: Pixels, moment: Moment, canvas: Pixels | None) -> None:
-        if pixels.shape != tuple(self._frame.shape):
-            raise ValueError(f"the frame has shape {list(pixels.shape)}; wanted {list(self._frame.shape)}")
+    def _check(self, pixels: Pixels, moments: Sequence[Moment], canvas: Pixels | None) -> None:
+        """Sizes and numbers."""
         drawn_on = pixels if canvas is None else canvas
-        if drawn_on.shape != tuple(self._canvas.shape):
-            raise ValueError(f"the canvas has shape {list(drawn_on.shape)}; wanted {list(self._canvas.shape)}")
-        left, top, width, height = moment.place.box
-        inside = left >= 0 and top >= 0 and width > 0 and height > 0
-        if not inside or left + width > drawn_on.shape[1] or top + height > drawn_on.shape[0]:
-            raise ValueError(f"the box {moment.place.box} leaves a canvas of {list(drawn_on.shape[:2])}")
-        if not 3 <= len(moment.outline) <= MOST_CORNERS or len(moment.strengths) != len(self._edits):
-            got = f"{len(moment.outline)} corners, {len(moment.strengths)} strengths"
-            raise ValueError(f"the moment has {got}; wanted 3 to {MOST_CORNERS}, {len(self._edits)}")
+        for what, got, wanted in (("frame", pixels, self._frame), ("canvas", drawn_on, self._canvas)):
+            if got.shape != tuple(wanted.shape):
+                raise ValueError(f"the {what} has shape {list(got.shape[1:])}; wanted {list(wanted.shape[1:])}")
+        if len(moments) not in self._parts:
+            numbers = ", ".join(str(faces) for faces in sorted(self._parts))
+            raise ValueError(f"there are {len(moments)} faces; wanted {numbers}")
+        if self._streams == 1 and len({one.person for one in moments}) != len(moments):
+            raise ValueError(f"the faces are those of {[one.person for one in moments]}; wanted different people")
 
-    def _write(self, small: npt.NDArray[np.float32], moment: Moment, wplus: npt.NDArray[np.float32] | None) -> None:
-        numbers = [*moment.crop.reshape(-1), *moment.place.numbers(), moment.step_s, moment.fresh, *moment.strengths]
-        small[: len(numbers)] = numbers
-        small[OUTLINE : OUTLINE + 2 * len(moment.outline)] = moment.outline.reshape(-1)
+    def _write(self, slot: Slot, moments: Sequence[Moment], wplus: Codes | None) -> None:
+        small = slot.small.numpy()
+        for row, moment in zip(small, moments, strict=False):
+            moment.write(row)
         if wplus is not None:
-            small[CODES:] = wplus.reshape(-1)
+            small[: len(moments), CODES:] = wplus.reshape(len(moments), -1)
 
-    def _run(self, new_face: bool) -> None:
-        """The frame's launches; a new face is encoded several times where the encoder refines."""
-        if new_face:
-            self._codes.copy_(self._start)
-            for _ in range(self._first_steps - 1):
-                self._graphs["encode"]()
-        self._graphs["frame"]()
-
-    def _pass(self, slot: Slot, own_canvas: bool, new_face: bool) -> None:
-        """The frame's way without streams."""
-        self._frame.copy_(slot.sent)
-        self._canvas.copy_(slot.sent_canvas if own_canvas else slot.sent)
-        self._small.copy_(slot.small)
-        self._run(new_face)
-        slot.received.copy_(self._canvas)
-
-    def _send(self, number: int, slot: Slot, own_canvas: bool, new_face: bool) -> None:
-        upload, compute, download = (self._streams[name] for name in ("upload", "compute", "download"))
-        events = self._events[number]
-        with torch.cuda.stream(upload):
-            upload.wait_event(events["compute"])  # the slot's last frame has been taken
-            slot.uploaded.copy_(slot.sent, non_blocking=True)
-            slot.uploaded_small.copy_(slot.small, non_blocking=True)
-            if own_canvas:
-                slot.uploaded_canvas.copy_(slot.sent_canvas, non_blocking=True)
-            events["upload"].record(upload)
-        with torch.cuda.stream(compute):
-            compute.wait_event(events["upload"])
-            compute.wait_event(events["download"])  # the slot's last result has left
-            self._frame.copy_(slot.uploaded, non_blocking=True)
-            self._canvas.copy_(slot.uploaded_canvas if own_canvas else slot.uploaded, non_blocking=True)
-            self._small.copy_(slot.uploaded_small, non_blocking=True)
-            self._run(new_face)
-            slot.finished.copy_(self._canvas, non_blocking=True)
-            events["compute"].record(compute)
-        with torch.cuda.stream(download):
-            download.wait_event(events["compute"])
-            slot.received.copy_(slot.finished, non_blocking=True)
-            events["download"].record(download)
+    def _run(self, faces: int, new: Sequence[int]) -> None:
+        """The frame's launches; new faces are encoded several times where the encoder refines."""
+        for person in new:
+            self._codes[person].copy_(self._start)
+        for _ in range(self._first_steps - 1 if new else 0):
+            self._graphs["encode", faces]()
+        self._graphs["frame", faces]()

@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 
 
 class LiveEncoder:
-    """Crop and last codes to codes, in float16 by torch, and by TensorRT once that is there and gives the same.
+    """Crops and last codes to codes, in float16 by torch, and by TensorRT once that is there and gives the same.
 
     network: an encoder on the device that runs it. generator: draws what an encoder of ReStyle sees beside the crop.
     centre: float32 [rows, w_dim] that codes are added to, or None.
@@ -45,8 +45,9 @@ class LiveEncoder:
         device, half = generator.wplus.device, generator.wplus.is_cuda
         self._network = network.half() if half else network  # on a processor halves are slow and only tests run there
         self._input = torch.zeros(
-            1, network.config.inputs, INPUT_PX, INPUT_PX, device=device, dtype=torch.float16 if half else torch.float32
-        )
+            generator.batch, network.config.inputs, INPUT_PX, INPUT_PX, device=device,
+            dtype=torch.float16 if half else torch.float32,
+        )  # fmt: skip
         added = np.zeros(tuple(generator.wplus.shape[1:]), np.float32) if centre is None else centre
         self._centre = torch.from_numpy(np.array(added, np.float32)).to(device)[None]
         self._run: Callable[..., Sequence[Tensor]] = self._by_torch
@@ -54,7 +55,7 @@ class LiveEncoder:
         self._taken_over = False
 
     def __call__(self, crop: Tensor, last: Tensor) -> Tensor:
-        """Codes float32 [1, rows, w_dim] of a crop float32 [1, 3, 256, 256] in -1..1."""
+        """Codes float32 [N, rows, w_dim] of crops float32 [N, 3, 256, 256] in -1..1; N is the generator's batch."""
         self._input[:, :3].copy_(crop)
         if self.refines:
             self._input[:, 3:].copy_(seen_of(self._generator.run(last)))
@@ -103,7 +104,10 @@ class LiveEncoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GpuModel:
-    """A generator and its encoder on the GPU; centre, resolution as in ``engines.imported``. first_steps: see there."""
+    """A generator and its encoder on the GPU; centre, resolution as in ``engines.imported``. first_steps: see there.
+
+    more: the same weights for two faces at a time, three, and so on.
+    """
 
     name: str
     centre: npt.NDArray[np.float32]
@@ -111,6 +115,7 @@ class GpuModel:
     generator: CudaGenerator
     encoder: LiveEncoder
     first_steps: int
+    more: tuple[tuple[CudaGenerator, LiveEncoder], ...] = ()
 
     def describe(self) -> str:
         """What runs where, in one line."""
@@ -121,11 +126,12 @@ class GpuModel:
 
 @functools.lru_cache(maxsize=2)
 def load_on_gpu(
-    folder: Path, *, look: Look | None = None, device: str = "cuda", programs: Programs = cuda_program
+    folder: Path, *, look: Look | None = None, faces: int = 1, device: str = "cuda", programs: Programs = cuda_program
 ) -> GpuModel | None:
     """Check an imported model's files and put it on the GPU; None for a model without an encoder.
 
-    look: the looks of another generator. device, programs: where it runs; tests run the kernels on the host.
+    look: the looks of another generator. faces: how many at most are drawn at a time, by one generator for each number.
+    device, programs: where it runs; tests run the kernels on the host.
 
     Raises CheckpointError for a missing or damaged model, EngineError when it cannot be run.
     """
@@ -136,12 +142,19 @@ def load_on_gpu(
     on_gpu = device == "cuda"
     if on_gpu:
         weights = sum(values.nbytes for part in (generator, encoder) for values in part.tensors.values())
-        choose_device(device, 2 * weights + 1024 * resolution**2 + RUNTIME_BYTES, gpu_facts())  # raises
+        choose_device(
+            device, 2 * weights + 512 * faces * (faces + 1) * resolution**2 + RUNTIME_BYTES, gpu_facts()
+        )  # raises
     with gpu_errors(), torch.no_grad():
-        drawn = CudaGenerator(
-            generator_from_network(generator).to(device), choices=choices_here() if on_gpu else None,
-            measure=(lambda call: median_ms(call, 20)) if on_gpu else None, programs=programs,
-        )  # fmt: skip
-        network = encoder_from_network(encoder).to(device)
-        reads = LiveEncoder(network, drawn, centre if encoder.settings["add_centre"] else None)
-    return GpuModel(name, centre, resolution, drawn, reads, FIRST_STEPS if reads.refines else 1)
+        weights_there, network = generator_from_network(generator).to(device), encoder_from_network(encoder).to(device)
+        choices, measure = (choices_here(), lambda call: median_ms(call, 20)) if on_gpu else (None, None)
+        added = centre if encoder.settings["add_centre"] else None
+        pairs: list[tuple[CudaGenerator, LiveEncoder]] = []
+        for batch in range(1, faces + 1):
+            drawn = CudaGenerator(
+                weights_there, batch, choices=choices, measure=measure, programs=programs,
+                sharing=pairs[0][0] if pairs else None,
+            )  # fmt: skip
+            pairs.append((drawn, LiveEncoder(network, drawn, added)))
+    (drawn, reads), *more = pairs
+    return GpuModel(name, centre, resolution, drawn, reads, FIRST_STEPS if reads.refines else 1, tuple(more))

@@ -47,12 +47,15 @@ class Runners:
         self._programs, self._batch, self._choices, self._measure = programs, batch, choices, measure
 
     def runner(
-        self, weight: Tensor, packed: PackedWeight, y: Tensor, up: int, f: Tensor | None = None, trim: bool = False
-    ) -> Runner:
+        self, weight: Tensor, packed: PackedWeight, y: Tensor, up: int, f: Tensor | None = None, trim: bool = False,
+        folded: dict[str, PackedWeight] | None = None,
+    ) -> Runner:  # fmt: skip
         """The runner of a layer with weights [O, I, k, k] that writes into y [N, O, H, W].
 
-        f: the filter of an up-sampling layer; trim as in ``kernels.styled_conv2d``.
+        f: the filter of an up-sampling layer; trim as in ``kernels.styled_conv2d``. folded: keeps the weights with the
+        filter folded in, once they are made, for all who are given the same.
         """
+        shared = {} if folded is None else folded
         outputs, inputs = weight.shape[:2]
         size = y.shape[-1] // up
         shape = (size, size, inputs, outputs, self._batch, up, self._programs("styled_conv2d").processors)
@@ -61,7 +64,9 @@ class Runners:
             if candidate == CUDNN:
                 return CudnnLayer(self._programs, packed, up, f, trim)
             plan = Plan.parse(candidate)
-            mine = pack_weight(weight, up, None, f) if plan.folded else packed
+            if plan.folded and "" not in shared:
+                shared[""] = pack_weight(weight, up, None, f)
+            mine = shared[""] if plan.folded else packed
             return StyledLayer(self._programs, mine, plan, (self._batch, size, size), up, f, like=y, trim=trim)
 
         if self._choices is None or self._measure is None:

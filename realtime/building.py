@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from engines.devices import automatic
 from realtime.errors import EngineError, UsageError
@@ -19,10 +19,6 @@ from realtime.frames import Frame, LatePicture, Picture, Pixels
 from realtime.settings import Settings
 from realtime.stages import Holds, Stages, another_generator, bundled_stages
 from realtime.statistics import Statistics
-
-if TYPE_CHECKING:
-    from realtime.faces_stages import GroupStages
-    from realtime.photographic_gpu import FrameStages
 
 FEW_CORES = 4
 
@@ -61,6 +57,7 @@ def build_stages(settings: Settings, size: Size) -> tuple[AnyStages, str]:
 
     if (os.cpu_count() or 1) <= FEW_CORES:  # its threads gain nothing on parts of one picture, and wait in a loop
         cv2.setNumThreads(1)
+    _check_faces(settings)
     if settings.generating.device != "auto":
         return _built(settings, size)
     if settings.generating.precision != "auto" or automatic().kind == "cpu":  # precisions are the CPU's
@@ -91,7 +88,23 @@ def _on(device: Literal["cpu", "cuda"], settings: Settings) -> Settings:
     return replace(settings, generating=replace(settings.generating, device=device))
 
 
-def _built(settings: Settings, size: Size) -> tuple[Stages | GroupStages | FrameStages, str]:
+def _check_faces(settings: Settings) -> None:
+    """Raise UsageError where several faces are wanted of what draws one: an imported model but on a GPU that was named.
+
+    With ``auto`` too: the CPU could not go on.
+    """
+    from engines.bundled import MODELS
+
+    name, faces, pasted = settings.generating.model, settings.tracking.faces, settings.compositing.mode
+    on_gpu = settings.generating.device == "cuda" and pasted in ("paste", "overlay")
+    if faces > 1 and name not in MODELS and not on_gpu:
+        raise UsageError(
+            f"{name!r} draws one face; with --faces {faces} wanted a bundled model: {', '.join(MODELS)}, or --device "
+            "cuda with --mode paste or overlay"
+        )
+
+
+def _built(settings: Settings, size: Size) -> tuple[AnyStages, str]:
     from engines.bundled import MODELS
 
     name = settings.generating.model
@@ -101,10 +114,6 @@ def _built(settings: Settings, size: Size) -> tuple[Stages | GroupStages | Frame
     if settings.encoding.avatar:
         raise UsageError(
             f"the avatar {settings.encoding.avatar!r} cannot be worn with {name!r}; wanted a bundled model: {known}"
-        )
-    if settings.tracking.faces > 1:
-        raise UsageError(
-            f"{name!r} draws one face; with --faces {settings.tracking.faces} wanted a bundled model: {known}"
         )
     from realtime.photographic_stages import photographic_stages
 

@@ -18,9 +18,12 @@ from realtime.tracking import Tracker
 
 if TYPE_CHECKING:
     from realtime.photographic_gpu import FrameStages
+    from realtime.photographic_group import GroupFrameStages
 
 
-def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stages | FrameStages, str]:
+def photographic_stages(
+    settings: Settings, size: tuple[int, int]
+) -> tuple[Stages | FrameStages | GroupFrameStages, str]:
     """As ``realtime.building.build_stages``, for a model that was imported.
 
     Raises UsageError for what imported models cannot do, ModelError and EngineError.
@@ -47,7 +50,7 @@ def photographic_stages(settings: Settings, size: tuple[int, int]) -> tuple[Stag
     return stages, model.describe()
 
 
-def _whole_frame(settings: Settings, size: tuple[int, int]) -> tuple[FrameStages, str]:
+def _whole_frame(settings: Settings, size: tuple[int, int]) -> tuple[FrameStages | GroupFrameStages, str]:
     """The stages where the GPU does whole frames. Raises ModelError and EngineError."""
     photographic.check_precision(settings.generating)
     photographic.check_gpu()
@@ -55,11 +58,17 @@ def _whole_frame(settings: Settings, size: tuple[int, int]) -> tuple[FrameStages
     from realtime.photographic_gpu import FrameStages, WholeFrame
 
     path, look = photographic.chosen(settings.generating, settings.editing.strength)
-    model = load_on_gpu(path, look=look)
+    model = load_on_gpu(path, look=look, faces=settings.tracking.faces)
     if model is None:
         raise photographic.without_encoder(settings.generating.model)
     editor = photographic.PhotographicEditor(settings.editing.edits, models_folder().directions, model.centre)
     smoothing = photographic.smoothing(settings.smoothing)
-    smoother = Smoother(smoothing, None, INPUT_PX)
-    drawn = WholeFrame(settings.compositing, size, model, smoother, smoothing, editor.edits)
+    given = (settings.compositing, size, model)
+    if settings.tracking.faces > 1:
+        from realtime.faces_tracking import GroupTracker
+        from realtime.photographic_group import GroupFrameStages, WholeGroup
+
+        group = WholeGroup(*given, lambda: Smoother(smoothing, None, INPUT_PX), smoothing, editor.edits)
+        return GroupFrameStages(GroupTracker(settings.tracking), group), model.describe()
+    drawn = WholeFrame(*given, Smoother(smoothing, None, INPUT_PX), smoothing, editor.edits)
     return FrameStages(Tracker(settings.tracking), drawn), model.describe()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,13 +36,18 @@ WPLUS = np.random.default_rng(1).standard_normal((4, 8)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def generator():
+def network():
     generator = Generator(GeneratorConfig(8, 8, 8, 0, {4: 8, 8: 8}, "skip")).eval().requires_grad_(False)
     random = torch.Generator().manual_seed(2)
     for tensor in [*generator.parameters(), *generator.buffers()]:
         tensor.copy_(torch.randn(tensor.shape, generator=random) * 0.3)
     generator.synthesis.filter.copy_(setup_filter([1, 3, 3, 1]))
-    return CudaGenerator(generator, programs=emulated_program)
+    return generator
+
+
+@pytest.fixture(scope="module")
+def generator(network):
+    return CudaGenerator(network, programs=emulated_program)
 
 
 def _wanted(generator, wplus, canvas=FRAME):
@@ -80,6 +87,87 @@ def test_with_an_encoder_the_frame_itself_gives_the_code(generator):
     engine.submit(FRAME, Moment(CROP, PLACE, OUTLINE, 0.03, False, False))
     assert len(seen) == 4, "a known one goes on from its last code"
     torch.testing.assert_close(seen[3][1][0], torch.from_numpy(start + WPLUS))
+
+
+def _edit(seed, reads=False):
+    draw = np.random.default_rng(seed)
+    step, probe, mean = (draw.standard_normal(shape).astype(np.float32) / 2 for shape in ((4, 8), 8, 8))
+
+    def run(wplus, strength):
+        return wplus + (strength * 2 - ((wplus[0] - mean) @ probe if reads else 0)) * step
+
+    return RowEdit(run, step, 2.0, probe, mean) if reads else RowEdit(run, step, 2.0)
+
+
+def _mean_of_crop(crops, last):
+    return last / 2 + (1 + crops.mean(dim=[1, 2, 3]))[:, None, None] * torch.from_numpy(WPLUS)
+
+
+def _moved(person, number, **more):
+    """Where somebody is in a frame; the second is to the right of the first and covers a part of them."""
+    shift = np.array([5.0 * person + number, person])
+    into = (0.5, 0, -4.0 - shift[0] / 2, 0, 0.5, -2.0 - shift[1] / 2)
+    box = (4 + int(shift[0]), 2 + person, 14, 20)
+    place = Place(into, box, 2.0, 4, 0, 8, 1.0 if number == 0 else 0.25)
+    crop = CROP + np.array([[0, 0, shift[0]], [0, 0, shift[1]]])
+    return Moment(crop, place, OUTLINE + shift, 0.04 if number else 0.0, number == 0, number == 0, **more)
+
+
+OPTIONS = {
+    "crop_px": 8, "first_steps": 2, "start": np.full((4, 8), 0.25, np.float32),
+    "filter_settings": FilterSettings([1.5] * 4, [0.5] * 4, 1.0), "edits": [_edit(1)],
+}  # fmt: skip
+NOISE = [np.random.default_rng(k).integers(0, 256, FRAME.shape, np.uint8) for k in range(4)]
+
+
+def test_several_faces_of_a_frame_are_a_batch_and_everyone_keeps_their_memory(network, generator, monkeypatch):
+    two = CudaGenerator(network, 2, programs=emulated_program, sharing=generator)
+    assert two._packed is generator._packed and two._table is generator._table, "one set of weights"
+    alone = [FrameEngine(generator, 24, 32, _mean_of_crop, **OPTIONS) for _ in range(2)]
+    mode, graphs = imagine_a_gpu(monkeypatch), []
+    monkeypatch.setattr(cuda_frame, "captured", recording(monkeypatch, graphs))
+    drawn, seen = [], [0, 0]
+    for number, people in enumerate([(0, 1), (1,), (1, 0), (0,)]):
+        canvas, moments = NOISE[number], []
+        for person in people:
+            moment = _moved(person, seen[person], strengths=[0.2 + person])
+            canvas = alone[person].submit(NOISE[number], moment, canvas=canvas).result()
+            moments.append(replace(moment, person=person))
+            seen[person] += 1
+        drawn.append((moments, canvas))
+    with mode:
+        engine = FrameEngine(generator, 24, 32, _mean_of_crop, more=[(two, _mean_of_crop)], **OPTIONS)
+        for number, (moments, wanted) in enumerate(drawn):
+            assert _near(engine.submit(NOISE[number], moments).result(), wanted), f"frame {number}"
+        with pytest.raises(ValueError, match="there are 3 faces; wanted 1, 2"):
+            engine.submit(FRAME, [*moments, *moments, *moments])
+        with pytest.raises(ValueError, match=r"the faces are those of \[0, 0\]; wanted different people"):
+            engine.submit(FRAME, [*moments, *moments])
+    assert len(graphs) == 4, "two for each number of faces, and no more"
+
+
+def test_several_streams_go_through_one_engine(network, generator, monkeypatch):
+    three = CudaGenerator(network, 3, programs=emulated_program, sharing=generator)
+    alone = [FrameEngine(generator, 24, 32, _mean_of_crop, **OPTIONS) for _ in range(3)]
+    mode, graphs = imagine_a_gpu(monkeypatch), []
+    monkeypatch.setattr(cuda_frame, "captured", recording(monkeypatch, graphs))
+    turns = []
+    for number, absent in enumerate((None, 1)):
+        frames = [NOISE[(number + k) % 4] for k in range(3)]
+        moments = [None if k == absent else _moved(k, number, strengths=[0.5 * k]) for k in range(3)]
+        pairs = zip(alone, frames, moments, strict=True)
+        wanted = [f if m is None else engine.submit(f, m).result() for engine, f, m in pairs]
+        turns.append((frames, moments, wanted))
+    with mode:
+        engine = FrameEngine(three, 24, 32, _mean_of_crop, streams=3, **OPTIONS)
+        for frames, moments, wanted in turns:
+            got = engine.submit_streams(frames, moments).result()
+            assert got.shape == (3, 24, 32, 3) and _near(got, np.stack(wanted))
+    assert len(graphs) == 2
+    with pytest.raises(ValueError, match="there are 2 frames, 3 moments; wanted 3 of each"):
+        engine.submit_streams(frames[:2], moments)
+    with pytest.raises(ValueError, match="2 streams want one generator of that batch; it has 3"):
+        FrameEngine(three, 24, 32, streams=2)
 
 
 def test_results_last_and_a_third_frame_does_not_wait_for_whoever_has_not_asked(generator):
@@ -150,16 +238,6 @@ def test_edits_are_those_of_the_cpu(golden, tmp_path):
         ours.wear(edits[:1] * (MOST_EDITS + 1))
 
 
-def _edit(seed, reads=False):
-    draw = np.random.default_rng(seed)
-    step, probe, mean = (draw.standard_normal(shape).astype(np.float32) / 2 for shape in ((4, 8), 8, 8))
-
-    def run(wplus, strength):
-        return wplus + (strength * 2 - ((wplus[0] - mean) @ probe if reads else 0)) * step
-
-    return RowEdit(run, step, 2.0, probe, mean) if reads else RowEdit(run, step, 2.0)
-
-
 def test_edits_change_at_run_time_and_nothing_is_captured_anew(generator, monkeypatch):
     mode, graphs = imagine_a_gpu(monkeypatch), []
     monkeypatch.setattr(cuda_frame, "captured", recording(monkeypatch, graphs))
@@ -175,7 +253,7 @@ def test_edits_change_at_run_time_and_nothing_is_captured_anew(generator, monkey
                 wanted = edit(wanted, strength)
             np.testing.assert_allclose(generator.wplus[0].numpy(), wanted, atol=1e-5)
             assert _near(got, _wanted(generator, wanted)), f"{len(worn)} edits"
-    assert graphs == [engine._graphs["frame"]], "one capture, and its graph is still the one that runs"
+    assert graphs == [engine._graphs["frame", 1]], "one capture, and its graph is still the one that runs"
 
 
 def find_edit_width(folder):

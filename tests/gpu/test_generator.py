@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,9 +51,13 @@ def test_a_generators_graph_gives_the_same_bits_as_single_launches(resolution, b
         assert torch.equal(generator.run(), replayed)
 
 
+def generator_of_the_engine():
+    return random_generator(configuration(256), "cuda")
+
+
 @pytest.fixture(scope="module")
 def engine():
-    return CudaGenerator(random_generator(configuration(256), "cuda"))
+    return CudaGenerator(generator_of_the_engine())
 
 
 def _codes(engine, count):
@@ -75,16 +80,47 @@ def test_an_edit_needs_no_new_capture(engine):
     step = np.full_like(wplus, 0.25)
     edits = [RowEdit(lambda w, s: w, step, scale) for scale in (2.0, 4.0)]  # what a CPU would do is not asked
     edited, plain = FrameEngine(engine, 720, 1280, edits=edits[:1]), FrameEngine(engine, 720, 1280)
-    graph = edited._graphs["frame"]
+    graph = edited._graphs["frame", 1]
     for worn, strengths, added in [
         (edits[:1], [1.0], 0.5), (edits[:1], [0.0], 0.0), (edits, [1.0, -1.0], -0.5), ([], [], 0.0),
         (edits[1:], [1.0], 1.0),
     ]:  # fmt: skip
         edited.wear(worn)
         got = edited.submit(FRAME, Moment(CROP, PLACE, OUTLINE, strengths=strengths), wplus).result()
-        assert edited._graphs["frame"] is graph
+        assert edited._graphs["frame", 1] is graph
         wanted = plain.submit(FRAME, MOMENT, wplus + np.float32(added)).result()
         assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 1
+
+
+def _several(people):
+    """Faces side by side."""
+    moments = []
+    for person in people:
+        left = 320 * person
+        place = Place((0.5, 0, -(150.0 + left) / 2, 0, 0.5, -45.0), (left, 160, 320, 420), 20.0, 4, 0, 256, 1.0)
+        moments.append(Moment(CROP, place, OUTLINE + [left - 380.0, 0.0], person=person))
+    return moments
+
+
+def test_several_faces_and_streams_are_drawn_as_each_alone(engine):
+    codes = _codes(engine, 3)
+    more = [(CudaGenerator(generator_of_the_engine(), batch, sharing=engine), None) for batch in (2, 3)]
+    alone, together = FrameEngine(engine, 720, 1280), FrameEngine(engine, 720, 1280, more=more)
+    single = FrameEngine(engine, 720, 1280, more=more, graph=False)
+    for people in ((0, 1, 2), (2, 0), (1,)):
+        moments, wanted = _several(people), FRAME
+        for moment, person in zip(moments, people, strict=True):
+            own = replace(moment, person=0)
+            wanted = alone.submit(FRAME, own, codes[person], canvas=wanted).result()
+        got = together.submit(FRAME, moments, codes[list(people)]).result()
+        assert np.array_equal(got, single.submit(FRAME, moments, codes[list(people)]).result())
+        assert np.abs(got.astype(int) - wanted.astype(int)).max() <= 2
+    streams = FrameEngine(more[1][0], 720, 1280, streams=3)
+    frames, moments = [FRAME, 255 - FRAME, FRAME[::-1]], [MOMENT, None, MOMENT]
+    got = streams.submit_streams(frames, moments, codes).result()
+    for frame, moment, code, picture in zip(frames, moments, codes, got, strict=True):
+        wanted = frame if moment is None else alone.submit(frame, moment, code).result()
+        assert np.abs(picture.astype(int) - wanted.astype(int)).max() <= 2
 
 
 def test_ten_thousand_frames_take_no_more_memory(engine):
