@@ -17,8 +17,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.openvino_engine import OpenVinoEngine
-
 Array = npt.NDArray[Any]
 
 WAVES = 28  # of the maps, coordinates and their Fourier features come before the details of engines/detail_maps.py
@@ -32,11 +30,13 @@ HELD = 3
 class DrawingEngine:
     """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code at 32, 64 and 128 px.
 
-    file, digest: ``motion_code.onnx``, see :class:`OpenVinoEngine`. One core computes it, because the second would be
-    half as busy and gain a tenth (docs/decisions/0081).
+    file, digest: ``motion_code.onnx``, see ``engines.openvino_engine``. One core computes it, because the second would
+    be half as busy and gain a tenth (docs/decisions/0081).
     """
 
     def __init__(self, file: Path, *, digest: str = "") -> None:
+        from engines.openvino_engine import OpenVinoEngine  # the GPU's networks read the constants above without it
+
         self._engine = OpenVinoEngine(file, threads=1, digest=digest)
         self._local = threading.local()
 
