@@ -1,8 +1,8 @@
 """Maps of where things lie on the posed head: strands, curls, eyes, lids, brows, lips, glasses, hats, the hair's bulk.
 
 Every picture point's ray is met with simple surfaces in the head's own frame, and what the drawn head has there is
-written down by the formulas of ``tools/face_world`` (``textures.h`` for the patterns, ``gear.h`` for hats, headphones
-and earrings). The generator modulates these maps by W+: a style without glasses scales the rims away. So a pattern need
+written down by the formulas of ``tools/face_world`` (hair: ``engines/hair_maps.py``; hats, headphones and earrings:
+``gear.h``). The generator modulates these maps by W+: a style without glasses scales the rims away. So a pattern need
 not be learnt by heart, only its look.
 Torch only; run time uses the exported ONNX file.
 """
@@ -10,31 +10,19 @@ Torch only; run time uses the exported ONNX file.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.hair_maps import Person, surfaces
+from engines.rays import Rays, band, cosine, sine
 from engines.waveforms import angle_of
 from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
-CURLS, FINE_CURLS, FLUFF, FINE_FLUFF = 13.0, 26.0, 26.0, 55.0  # tools/face_world/textures.h
 HAT_RIBS = 34.0  # tools/face_world/gear.h
 MAPS = 44
-# Simple surfaces that rays are met with: middle and radii, head frame.
-SURFACES = (
-    ((0.0, 0.05, -0.10), (0.92, 1.08, 0.98)),  # face
-    ((0.0, 0.21, -0.10), (0.88, 0.94, 0.95)),  # cap of hair
-    ((0.0, -0.60, -0.14), (1.0, 1.9, 0.98)),  # bell of long hair
-    ((0.0, 1.14, -0.28), (0.28, 0.28, 0.28)),  # bun
-    ((0.0, 0.21, -0.10), (1.07, 1.07, 1.11)),  # afro
-    ((-0.80, -0.55, 0.02), (0.13, 0.62, 0.26)),  # braids
-    ((0.80, -0.55, 0.02), (0.13, 0.62, 0.26)),
-    ((-0.82, -0.05, -0.06), (0.09, 0.20, 0.14)),  # ears
-    ((0.82, -0.05, -0.06), (0.09, 0.20, 0.14)),
-)
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -44,84 +32,6 @@ GEAR = (
     ((-0.845, -0.30, -0.03), (0.06, 0.09, 0.09)),
     ((0.845, -0.30, -0.03), (0.06, 0.09, 0.09)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Rays:
-    """Rays in a part's own frame: start [N, 3], unit directions [N, 3, pixels]; and the part's turn [N, 3, 3]."""
-
-    start: Tensor
-    way: Tensor
-    turn: Tensor
-
-    def ellipsoids(self, middles: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
-        """How far the first meeting is (the nearest approach where a ray misses) and half the chord, 0 outside.
-
-        ``middles`` and ``radii`` are [K, 3]; both results [N, K, pixels].
-        """
-        scale = radii.reciprocal()
-        offset = (self.start[:, None] - middles) * scale
-        dd = scale.square() @ self.way.square()
-        od = (offset * scale) @ self.way
-        half = (F.relu(od * od - dd * (offset.square().sum(-1, keepdim=True) - 1)) + 1e-6).sqrt() / dd
-        return -od / dd - half, half
-
-    def at(self, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x, y and z [N, K, pixels] at a distance [N, K, pixels] along the rays."""
-        s, d = self.start[:, :, None, None], self.way[:, :, None]
-        return s[:, 0] + d[:, 0] * distance, s[:, 1] + d[:, 1] * distance, s[:, 2] + d[:, 2] * distance
-
-    def plane(self, z: Tensor | float) -> tuple[Tensor, Tensor]:
-        """x and y [N, 1, pixels] where the rays meet the frame's plane at z."""
-        x, y, _ = self.at((z - self.start[:, 2, None, None]) / self.way[:, 2:].clamp(max=-0.2))
-        return x, y
-
-
-def sine(angle: Tensor) -> Tensor:
-    """Sine; in an exported file two parabolas, 0.001 off at most, which runtimes fuse, unlike a sine."""
-    if not torch.onnx.is_in_onnx_export():
-        return angle.sin()
-    turn = angle * (1 / (2 * math.pi))
-    turn = turn - torch.floor(turn + 0.5)
-    wave = 8 * turn - 16 * turn * turn.abs()
-    return 0.225 * (wave * wave.abs() - wave) + wave
-
-
-def cosine(angle: Tensor) -> Tensor:
-    """Cosine by :func:`sine`."""
-    return sine(angle + math.pi / 2) if torch.onnx.is_in_onnx_export() else angle.cos()
-
-
-def gyroids(x: Tensor, y: Tensor, z: Tensor, frequencies: Tensor) -> Tensor:
-    """Schoen's minimal surface as a solid pattern, -1..1, at one frequency [K, 1] a row of x, y, z [N, K, pixels]."""
-    x, y, z = x * frequencies, y * frequencies, z * frequencies
-    return (sine(x) * cosine(y) + sine(y) * cosine(z) + sine(z) * cosine(x)) / 1.5
-
-
-def band(distance: Tensor, width: float) -> Tensor:
-    """1 on a line, falling off over ``width``."""
-    return torch.exp((distance / width).square().clamp(max=30) * -1)
-
-
-def strands(x: Tensor, y: Tensor, z: Tensor) -> list[Tensor]:
-    """Sine and cosine of the phases of coarse and fine strands on cap and bell [N, 2, pixels]: 8 maps."""
-    comb = angle_of(x, y + 0.15)
-    t = ((0.45 - y[:, 1:]) / 0.50).clamp(0, 1)
-    hang = torch.lerp(comb[:, 1:], angle_of(x[:, 1:], z[:, 1:] + 0.17), t * t * (3 - 2 * t))
-    angle = torch.cat([comb[:, :1], hang], 1)
-    warp = 0.5 * sine(2 * x + 1.3 * sine(2.3 * y + 0.5)) + 0.5 * sine(2.6 * z + 1.9 * y + 1)
-    phase = torch.cat([26 * angle + 2 * warp, 44 * angle + 4 * warp + 3 * z], 1)
-    return [sine(phase), cosine(phase)]
-
-
-def surfaces(rays: Rays) -> list[Tensor]:
-    """Strands, curls and fluff on their surfaces, then the bulk of cap, bell, bun, afro, braids, ears: 18 maps."""
-    distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([s[i] for s in SURFACES]) for i in (0, 1)))
-    x, y, z = rays.at(distance[:, :3])
-    sx, sy, sz = (torch.cat([c[:, :1], c[:, :1], c[:, 1:2], c[:, 1:2]], 1) for c in (x, y, z))
-    fluff = rays.way.new_tensor([[FLUFF], [FINE_FLUFF], [CURLS], [FINE_CURLS]])
-    pairs = [bulk[:, 5:6] + bulk[:, 6:7], bulk[:, 7:8] + bulk[:, 8:9]]
-    return [*strands(x[:, 1:], y[:, 1:], z[:, 1:]), gyroids(sx, sy, sz, fluff), bulk[:, 1:5], *pairs]
 
 
 def gear(rays: Rays) -> list[Tensor]:
@@ -236,19 +146,20 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
     return [band(above, 0.032) * across, band(below, 0.038) * across, between * across]
 
 
-def detail_maps(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor, size: int) -> Tensor:
+def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     """All maps: [N, 44, size, size].
 
-    0-7 strands, 8-11 fluff of beards and curls, 12-17 bulk of cap, bell, bun, afro, braids, ears, 18-20 glasses, 21
-    their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear.
+    0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
+    braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear.
     """
+    rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     rows = [
-        *surfaces(rays),
+        *surfaces(rays, person),
         *glasses(rays, eye),
         temples(rays, eye),
-        *eyes(rays, rest, gaze, natural),
+        *eyes(rays, rest, person.gaze, person.natural),
         brows(rays, rest),
         *lips(rays, rest),
         exact_sine(place),

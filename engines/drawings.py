@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.map_order import COARSE, WAVES
+from engines.openvino_engine import OpenVinoEngine
+
 Array = npt.NDArray[Any]
 
-WAVES = 28  # of the maps, coordinates and their Fourier features come before the details of engines/detail_maps.py
-# Details that the start of the network gets too, at its own size: bulk of hair, glasses, eyes, brows, lips, gear.
-COARSE = (12, 13, 14, 15, 16, 18, 19, 21, 22, 23, 28, 29, 30, 31, *range(36, 44))
 _ROWS = [WAVES + number for number in COARSE]
 # Codes of a thread that stay valid: one that is drawn, one that waits and one that is being made.
 HELD = 3
@@ -35,8 +35,6 @@ class DrawingEngine:
     """
 
     def __init__(self, file: Path, *, digest: str = "") -> None:
-        from engines.openvino_engine import OpenVinoEngine  # the GPU's networks read the constants above without it
-
         self._engine = OpenVinoEngine(file, threads=1, digest=digest)
         self._local = threading.local()
 

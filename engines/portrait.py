@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from engines.attributes import column
 from engines.motion import MOTION
-from engines.spatial_code import FEATURES, drawing, head_map, project
+from engines.spatial_code import FEATURES, POINTS, drawing, head_map, project
 
-DIM, LAYERS, POINTS = 256, 10, 44
+DIM, LAYERS = 256, 10
+ROWS = POINTS + 3  # what the geometry tells: the points, then the hair's numbers
 INPUT = 2 * POINTS + 48  # channels of the drawing
 CHANNELS = {32: 128, 64: 80, 128: 48}
 # Colours that show only where something is worn, and what that is.
@@ -98,8 +99,47 @@ class PaintedRGB(nn.Module):
         return F.pixel_shuffle(each_by_its_own(x, matrix.transpose(1, 2)) + self.bias[:, None, None], 2)
 
 
+class Cover(nn.Module):
+    """What is worn over everything else, painted opaquely in its own colour: frames of glasses; hats and headphones.
+
+    Colours that are added can darken a face but not hide whatever lies behind a rim. How much each sub-pixel is hidden
+    comes from the detail maps (gated like the rest) and from the features, which know what hair or a turned head hides.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(FEATURES, 4 * len(WORN), 1)
+        self.seen = nn.Conv2d(channels, 4 * len(WORN), 1, bias=False)
+        self.colours = nn.Linear(DIM, 3 * len(WORN))
+        nn.init.zeros_(self.maps.weight)
+        assert self.maps.bias is not None
+        nn.init.constant_(self.maps.bias, -5.0)
+        nn.init.zeros_(self.seen.weight)
+        nn.init.zeros_(self.colours.weight)
+
+    def hiding(self, x: Tensor, features: Tensor, worn: Tensor) -> Tensor:
+        """x [N, C, s, s], features [N, 72, s, s], gates [N, 72] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
+        if x.shape[0] == 1:  # as the live program draws
+            hidden = F.conv2d(features, self.maps.weight * worn[0, :, None, None])
+        else:
+            hidden = each_by_its_own(features, self.maps.weight[None, ..., 0, 0] * worn[:, None])
+        hidden = hidden + self.maps.get_parameter("bias")[:, None, None] + self.seen(x)
+        return torch.sigmoid(hidden)
+
+    def colour(self, w: Tensor) -> list[Tensor]:
+        """w [N, 256] -> for each part its opaque RGBA [N, 4]."""
+        return [F.pad(rgb, (0, 1), value=1.0) for rgb in self.colours(w).chunk(len(WORN), 1)]
+
+    def forward(self, y: Tensor, hiding: Tensor, w: Tensor) -> Tensor:
+        """Premultiplied RGBA y [N, 4, 2s, 2s], covered."""
+        for part, rgba in zip(F.pixel_shuffle(hiding, 2).chunk(len(WORN), 1), self.colour(w), strict=True):
+            y = torch.lerp(y, rgba[:, :, None, None].expand_as(y), part.expand_as(y))
+        return y
+
+
 class Geometry(nn.Module):
-    """A code of the person and an expression -> the tracked points at rest [N, points, 3], in the head's own frame."""
+    """A code of the person and an expression -> the tracked points at rest [N, 44, 3], in the head's own frame, and the
+    hair's numbers [N, 3, 3] (``points_of`` in tools/face_world/head.h), together [N, 47, 3]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,14 +148,14 @@ class Geometry(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Linear(192, 192),
             nn.LeakyReLU(0.2),
-            nn.Linear(192, POINTS * 3),
+            nn.Linear(192, ROWS * 3),
         )
-        self.mean = nn.Parameter(torch.zeros(POINTS, 3), requires_grad=False)
+        self.mean = nn.Parameter(torch.zeros(ROWS, 3), requires_grad=False)
 
     def forward(self, w: Tensor, motion: Tensor) -> Tensor:
-        """w [N, 256], motion [N, motion] -> [N, points, 3] in head units."""
+        """w [N, 256], motion [N, motion] -> [N, 47, 3] in head units."""
         moved: Tensor = self.layers(torch.cat([w, motion[:, 3:]], 1))
-        return self.mean + moved.view(-1, POINTS, 3) * 0.3
+        return self.mean + moved.view(-1, ROWS, 3) * 0.3
 
 
 class Mapping(nn.Module):
@@ -185,6 +225,7 @@ class PortraitGenerator(nn.Module):
             nn.init.zeros_(gate.weight)
             nn.init.ones_(gate.bias)
         self.painted = PaintedRGB(FEATURES, 0.0)
+        self.cover = Cover(c[128])
 
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion], at 32, 64 and 128 px.
@@ -197,7 +238,7 @@ class PortraitGenerator(nn.Module):
         return drawing(project(rest, motion), motion, middle), middle, fine
 
     def forward(self, wplus: Tensor, motion: Tensor, size: int = 256) -> tuple[list[Tensor], Tensor]:
-        """Pictures up to ``size`` and the tracked points at rest [N, points, 3]."""
+        """Pictures up to ``size`` and the points at rest and the hair's numbers [N, 47, 3]."""
         w = wplus.unbind(1)
         rest = self.geometry(w[0], motion)
         with torch.no_grad():  # the points have a loss of their own; through the maps it would cost a third more time
@@ -221,7 +262,8 @@ class PortraitGenerator(nn.Module):
                 x = self.convs[layer](x, w[layer], injected[i])
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = y + self.rgb[1 + level](x, w[8 + level])
-            y = y if painted is None else y + painted
+            if painted is not None:
+                y = self.cover(y, self.cover.hiding(x, features, self.worn[3](w[6])), w[9]) + painted
             pictures.append(y)
         return pictures
 

@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines import waveforms
-from engines.detail_maps import MAPS, Rays, detail_maps
-from engines.drawings import COARSE, WAVES
+from engines.detail_maps import MAPS, detail_maps
+from engines.hair_maps import Person
+from engines.map_order import COARSE, WAVES
 from engines.motion import MOTION
+from engines.rays import Rays
 
-GRID, TORSO_POINTS = 32, 3
+GRID, POINTS, TORSO_POINTS = 32, 44, 3
 FEATURES = WAVES + MAPS
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 
@@ -49,14 +51,15 @@ def head_and_torso(motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def project(points: Tensor, motion: Tensor) -> Tensor:
-    """Points at rest [N, points, 3], the last three in the torso's frame -> posed and projected [N, points, 3].
+    """Points at rest [N, 44 or more, 3], the last three of 44 in the torso's frame -> posed and projected [N, 44, 3].
 
     The picture's x and y are -1..1 with y up; depth is in head units, towards the camera.
     """
     head, torso, joint = head_and_torso(motion)
-    posed_head = points[:, :-TORSO_POINTS] @ head.transpose(1, 2)
+    of_torso = POINTS - TORSO_POINTS
+    posed_head = points[:, :of_torso] @ head.transpose(1, 2)
     neck = points.new_tensor([0.0, 0.92, 0.12])
-    posed_torso = (points[:, -TORSO_POINTS:] + neck) @ torso.transpose(1, 2) + joint[:, None]
+    posed_torso = (points[:, of_torso:POINTS] + neck) @ torso.transpose(1, 2) + joint[:, None]
     x, y, z = torch.cat([posed_head, posed_torso], 1).unbind(-1)
     depth = CAMERA_Z - z
     return torch.stack([x / depth / VIEW, ((y - CAMERA_Y) / depth - TILT) / VIEW, z], -1)
@@ -152,8 +155,8 @@ def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
     """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 72, size, size].
 
-    ``rest`` are the tracked points at rest [N, points, 3], ``motion`` is [N, motion]. A head in natural proportions is
-    narrower by up to 8 %, which the ears' places tell; everything is mapped in the width of the toon's.
+    ``rest`` are the points at rest and the hair's numbers [N, 47, 3], ``motion`` is [N, motion]. A head in natural
+    proportions is narrower by up to 8 %, which the ears' places tell; everything is mapped in the width of the toon's.
     """
     width = ((rest[:, 33, :1] - rest[:, 16, :1]) / (2 * 0.83)).clamp(0.9, 1.02)
     unsqueezed = torch.cat([1 / width, torch.ones_like(width), torch.ones_like(width)], 1)
@@ -161,5 +164,6 @@ def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
     rays = Rays(rays.start * unsqueezed, F.normalize(rays.way * unsqueezed[..., None], dim=1), rays.turn)
     head = head_coordinates(rays, size)
     gaze = motion[:, MOTION.index("gaze_x") : MOTION.index("gaze_y") + 1]
-    maps = detail_maps(rays, rest * unsqueezed[:, None], gaze, (1 - width) / 0.08, size)
+    person = Person(rest[:, :POINTS] * unsqueezed[:, None], gaze, (1 - width) / 0.08, rest[:, POINTS:].flatten(1))
+    maps = detail_maps(rays, person, size)
     return torch.cat([head, waves(head, 4), maps], 1)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 
 from engines.attributes import HAIR_STYLES, column
-from engines.portrait import DIM, Mapping, PortraitGenerator
+from engines.portrait import DIM, WORN, Mapping, PortraitGenerator
 from engines.spatial_code import WAVES
 
+DARKEST, SHINE = 0.15, 1.1  # a colour as it is shown, of its amount of light as a parameter; what training starts from
 STRENGTH = 0.3  # of a direction in W for one standard deviation of its attribute
 HATS, GLASSES = ("hat_beanie", "hat_cap"), ("glasses_round", "glasses_square")
 # Which attributes the maps of engines/detail_maps.py belong to; those that everybody has are open from the start.
@@ -22,7 +23,7 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (10, 11): ("hair_curly", "hair_afro"),
     (13,): ("hair_bob", "hair_long", "hair_wavy"),
     (14,): ("hair_bun",),
-    (15,): ("hair_afro",),
+    (15,): HAIR_STYLES[1:],
     (16,): ("hair_braids",),
     (18,): ("glasses_round",),
     (19,): ("glasses_square",),
@@ -32,6 +33,11 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (40,): ("hat_cap",),
     (41, 42): ("headphones",),
     (43,): ("earrings",),
+}
+# How strongly a map hides what lies behind it: logits for a value of 1, over a bias of -5.
+HIDES: dict[str, dict[int, float]] = {
+    "frame": {18: 14.0, 19: 14.0, 20: 14.0, 21: 8.0},
+    "gear": {36: 40.0, 40: 60.0, 41: 14.0, 42: 40.0},
 }
 DIRECT = (
     *HAIR_STYLES, *GLASSES, "beard", "goatee", "moustache", "stubble", "freckles", *HATS, "headphones", "earrings",
@@ -59,3 +65,10 @@ def open_gates(mapping: Mapping, generator: PortraitGenerator) -> None:
         for gate in generator.worn:
             for i in maps:
                 gate.weight[WAVES + i], gate.bias[WAVES + i] = torch.stack(reads).sum(0), usual
+    for row, part in enumerate(WORN):
+        for i, strength in HIDES[part].items():
+            generator.cover.maps.weight[4 * row : 4 * row + 4, WAVES + i] = strength
+        for i, name in enumerate(f"{part}_{c}" for c in "rgb"):
+            read = directions[:, DIRECT.index(name)] * mapping.spread[column(name)] / STRENGTH
+            generator.cover.colours.weight[3 * row + i] = SHINE * read
+            generator.cover.colours.bias[3 * row + i] = DARKEST + SHINE * mapping.mean[column(name)]

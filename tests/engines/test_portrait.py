@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from engines.attributes import ATTRIBUTES
 from engines.motion import MOTION
-from engines.portrait import DIM, INPUT, LAYERS, POINTS, Mapping, ModulatedConv2d, PaintedRGB, PortraitGenerator
+from engines.portrait import DIM, INPUT, LAYERS, ROWS, Cover, Mapping, ModulatedConv2d, PaintedRGB, PortraitGenerator
+from engines.spatial_code import FEATURES
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +65,30 @@ def test_pictures_grow_and_the_small_ones_stay_the_same() -> None:
     small, points = generator(wplus, motion, 64)
     large, _ = generator(wplus, motion, 256)
     assert [tuple(picture.shape) for picture in large] == [(1, 4, s, s) for s in (64, 128, 256)]
-    assert points.shape == (1, POINTS, 3)
+    assert points.shape == (1, ROWS, 3)
     # the coarse maps come from the fine ones where there are any: the same up to how they are sampled
     assert (small[0] - large[0]).abs().mean() < 0.1 * large[0].std()
+
+
+@torch.no_grad()
+def test_what_is_worn_hides_what_lies_behind_it() -> None:
+    cover, (x, maps), w = Cover(5), (torch.randn(2, c, 3, 3) for c in (5, FEATURES)), torch.randn(2, DIM)
+    nothing = cover.hiding(x, maps, torch.ones(2, FEATURES))
+    assert nothing.shape == (2, 8, 3, 3) and nothing.max() < 0.01
+    cover.maps.weight[:4, 7] = 1000.0  # the frame of glasses lies where map 7 is positive
+    cover.colours.bias[:3] = torch.tensor([0.1, 0.2, 0.3])
+    gates = torch.ones(2, FEATURES)
+    gates[1] = 0  # the second person wears none
+    y = torch.rand(2, 4, 6, 6)
+    covered = cover(y, cover.hiding(x, maps, gates), w)
+    there = F.interpolate((maps[:, 7:8] > 0.05).float(), scale_factor=2)
+    away = F.interpolate((maps[:, 7:8] < -0.05).float(), scale_factor=2)
+    opaque = torch.tensor([0.1, 0.2, 0.3, 1.0]).view(4, 1, 1)
+    assert ((covered - opaque)[0].abs() * there[0]).max() < 0.02
+    assert ((covered - y)[0].abs() * away[0]).max() < 0.02
+    assert (covered - y)[1].abs().max() < 0.02
+    one = cover.hiding(x[:1], maps[:1], gates[:1])
+    torch.testing.assert_close(one, cover.hiding(x, maps, gates)[:1], atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()

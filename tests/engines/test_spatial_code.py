@@ -13,6 +13,7 @@ from engines.spatial_code import (
     CAMERA_Z,
     FEATURES,
     GRID,
+    POINTS,
     TILT,
     VIEW,
     drawing,
@@ -60,10 +61,10 @@ def test_the_camera_is_a_pinhole() -> None:
 
 
 def test_the_torso_follows_the_head_only_a_little() -> None:
-    points = torch.zeros(1, 4, 3)
-    points[0, 0] = points[0, 1] = torch.tensor([0.0, -1.2, 0.6])
-    moved = project(points, motion(yaw=0.6))[0, :2, 0] - project(points, motion())[0, :2, 0]
-    assert 0 < moved[1] < 0.5 * moved[0]
+    points = torch.zeros(1, POINTS, 3)
+    points[0, 0] = points[0, -1] = torch.tensor([0.0, -1.2, 0.6])
+    moved = project(points, motion(yaw=0.6))[0, :, 0] - project(points, motion())[0, :, 0]
+    assert 0 < moved[-1] < 0.5 * moved[0]
 
 
 def test_a_ray_through_the_middle_meets_the_proxy_in_front() -> None:
@@ -90,7 +91,7 @@ def test_octaves_are_sines_of_doubled_angles() -> None:
         torch.testing.assert_close(rows[:, 6 * octave : 6 * octave + 3], phase.sin(), atol=1e-5, rtol=0)
         torch.testing.assert_close(rows[:, 6 * octave + 3 : 6 * octave + 6], phase.cos(), atol=1e-5, rtol=0)
     torch.testing.assert_close(slow_waves(head)[:, 12:15], (head[:, :3] * 4 * math.pi).sin(), atol=1e-5, rtol=0)
-    assert head_map(torch.rand(1, 44, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
+    assert head_map(torch.rand(1, 47, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
 
 
 def test_a_point_is_drawn_where_it_is() -> None:

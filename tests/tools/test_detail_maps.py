@@ -17,7 +17,7 @@ POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
 
 
 def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The maps [36, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    """The maps [44, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
     row = plain(**changes)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
@@ -80,3 +80,40 @@ def test_strands_stick_to_the_turned_head() -> None:
         for s in (-1, 0, 1)
     ]
     assert shifts[2] < shifts[0], "yaw takes the pattern to the picture's right"
+
+
+@pytest.mark.parametrize(("style", "fringe"), [("short", 0.0), ("bob", 1.0)])
+def test_the_hairs_edge_and_outline_lie_where_they_are_drawn(style: str, fringe: float) -> None:
+    pink = {"hair_r": 0.9, "hair_g": 0.05, "hair_b": 0.4, "skin_r": 0.1, "skin_g": 0.3, "skin_b": 0.1}
+    row = plain(**{"hair_short": 0.0, f"hair_{style}": 1.0, "fringe": fringe, **pink, **POSE})[None]
+    picture = draw(row, SIZE)[0].astype(int)
+    drawn = (picture[..., 0] > picture[..., 1] + 30) & (picture[..., 3] > 128)
+    hair = maps_and_picture(**{"hair_short": 0.0, f"hair_{style}": 1.0, "fringe": fringe, **POSE})[0][15] > 0.5
+    above = np.zeros((SIZE, SIZE), bool)
+    above[:55] = True  # the cap; what hangs down is another surface
+    assert hair.sum() > 800
+    assert (hair & drawn & above).sum() / ((hair | drawn) & above).sum() > 0.85
+
+
+def test_nobody_bald_has_hair_on_the_maps() -> None:
+    assert maps_and_picture(hair_short=0.0, hair_bald=1.0)[0][15].max() == 0.0
+
+
+@pytest.mark.parametrize("style", ["curly", "afro"])
+def test_curls_explain_how_drawn_curls_look(style: str) -> None:
+    bright = {"hair_r": 0.6, "hair_g": 0.4, "hair_b": 0.2}
+    maps, picture = maps_and_picture(**{"hair_short": 0.0, f"hair_{style}": 1.0, **bright, **POSE})
+    inside = np.zeros((SIZE, SIZE), bool)
+    inside[22:40] = maps[15][22:40] > 0.9
+
+    def rows(pattern: np.ndarray) -> list[np.ndarray]:
+        return [part[inside] for part in (pattern, *np.gradient(pattern))]
+
+    places = np.stack(np.nonzero(inside)) / SIZE
+    smooth = [np.ones(inside.sum()), *places, *places**2, places[0] * places[1]]
+    explained = []
+    for pair in (maps[10:12], maps[10:12, :, ::-1]):  # as they are, and mirrored: as many numbers, in the wrong place
+        for features in (np.stack(smooth, 1), np.stack(smooth + rows(pair[0]) + rows(pair[1]), 1)):
+            left = picture[inside] - features @ np.linalg.lstsq(features, picture[inside], rcond=None)[0]
+            explained.append(left.var())
+    assert explained[1] < 0.85 * explained[0] and explained[1] < 0.92 * explained[3]

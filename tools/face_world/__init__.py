@@ -88,12 +88,14 @@ def draw(parameters: Floats, size: int) -> npt.NDArray[np.uint8]:
 def points(parameters: Floats) -> tuple[Floats, Floats]:
     """The tracked points of heads [n, parameters], posed and at rest.
 
-    Returns [n, points, 3] posed and projected (x, y in -1..1 with y up, depth in head units) and [n, points, 3] at rest
-    in the head's frame (the last three in the torso's). Raises ValueError for a wrong number of parameters.
+    Returns [n, points, 3] posed and projected (x, y in -1..1 with y up, depth in head units) and [n, points + 3, 3] at
+    rest in the head's frame (the last three points in the torso's), then the nine numbers of the hair's shape.
+    Raises ValueError for a wrong number of parameters.
     """
     parameters = _rows(parameters)
     count = library().point_count()
-    picture, head = (np.empty((len(parameters), count, 3), np.float32) for _ in range(2))
+    rows = count + library().hair_rows()
+    picture, head = (np.empty((len(parameters), n, 3), np.float32) for n in (count, rows))
     for row, a, b in zip(parameters, picture, head, strict=True):
         library().points(_pointer(row), _pointer(a), _pointer(b))
     return picture, head

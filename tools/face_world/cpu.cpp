@@ -7,6 +7,7 @@ extern "C" {
 const char* parameter_names() { return FACE_PARAMETERS(NAME); }
 int parameter_count() { return sizeof(Parameters) / sizeof(float); }
 int point_count() { return FACE_POINTS; }
+int hair_rows() { return HAIR_ROWS; }
 
 int points(const float* parameters, float* picture, float* in_head) {
     Parameters q;

@@ -14,6 +14,13 @@ FW F gyroid(V p, float frequency) {
     const float quarter = 1.57079633f;
     return (sin_(x) * sin_(y + quarter) + sin_(y) * sin_(z + quarter) + sin_(z) * sin_(x + quarter)) * (1.f / 1.5f);
 }
+// A direction seen from inside the head, as a place on a sphere: a pattern of such places looks the same on thick hair and on thin.
+FW V on_sphere(V p, float y, float radius) {
+    V d = vec(p.x, p.y - y, p.z + .10f);
+    return d * (radius / root(dot(d, d) + 1e-6f));
+}
+FW V curl_place(V p) { return on_sphere(p, .21f, .95f); }
+FW V fluff_place(V p) { return on_sphere(p, -.25f, .80f); }   // beards, freckles
 // Phases of combed strands, and how far they bend (-1..1). Long hair turns from combed at the top to hanging at the sides.
 struct Strands { F coarse, fine, warp; };
 FW Strands strands(V p, bool hanging) {

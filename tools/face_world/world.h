@@ -104,7 +104,10 @@ FW Lids lids(F u, F open, F squint, const Head& h) {
 
 FW F groove_field(V p, const Head& h) {
     float fine = 1 - .8f * h.clay - .6f * h.comic + .25f * h.natural;   // clay is rolled, ink is bold
-    if (h.curl > .01f) return h.curl * (.062f * (1 + .25f * h.clay) * gyroid(p, CURLS) + .022f * fine * gyroid(p, FINE_CURLS));
+    if (h.curl > .01f) {
+        V c = curl_place(p);
+        return h.curl * (.062f * (1 + .25f * h.clay) * gyroid(c, CURLS) + .022f * fine * gyroid(c, FINE_CURLS));
+    }
     Strands s = strands(p, h.curtain > .5f);
     F g = (.012f * (1 - .65f * h.natural)) * sin_(s.coarse) + (.006f * fine) * sin_(s.fine) + .010f * s.warp;
     if (h.clay > .01f) g = g + h.clay * (.050f * absf(sin_(s.coarse * .5f)) - .032f);
@@ -310,7 +313,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     if (q.earrings > .02f && any_of(s.x - .60f < hit.distance)) include(hit, earrings_field(s, q), METAL);
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any_of((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
-        F fluff = fine ? .009f * gyroid(p, FLUFF) + .006f * gyroid(p, FINE_FLUFF) : bc(0.f);
+        F fluff = fine ? .009f * gyroid(fluff_place(p), FLUFF) + .006f * gyroid(fluff_place(p), FINE_FLUFF) : bc(0.f);
         F jaw_line = h.mouth_y + .02f + .40f * step_smooth(.30f, .74f, s.x);
         F region = hi(p.y - jaw_line, -(p.z + .12f));
         F lips = 1.f - root(m.u * m.u * .85f + ((p.y - h.mouth_y + h.gap_lower * .4f) * (p.y - h.mouth_y + h.gap_lower * .4f)) * (1.f / ((.10f + h.gap_lower * .55f) * (.10f + h.gap_lower * .55f))));
@@ -329,7 +332,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         F t = clampf(s.x * (1.f / (h.mouth_half * 1.02f)), 0.f, 1.f);
         F line = mix(bc(.5f * (h.mouth_y + ny) - .035f), h.mouth_y - .01f + .05f * (q.corner_l + q.corner_r) * t, t * t) + .25f * (top - h.mouth_y) * (1.f - t);
         F half = .042f * q.moustache * (1.f - .55f * t * t);
-        F fluff = fine ? .011f * gyroid(p, FINE_FLUFF) : bc(0.f);
+        F fluff = fine ? .011f * gyroid(fluff_place(p), FINE_FLUFF) : bc(0.f);
         F d2 = root((p.y - line) * (p.y - line) + hi(s.x - h.mouth_half * 1.02f, 0.f) * hi(s.x - h.mouth_half * 1.02f, 0.f)) - half;
         include(hit, sel(front, smooth_max(bones - .075f - fluff, d2, .04f), bc(1e9f)), BEARD);
     }
@@ -420,7 +423,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     if (q.freckles > .02f) {
         V cheek = shift(s, .30f, -.15f, .62f), bridge = shift(p, 0, -.06f, .80f);
         F zone = clampf(1.3f * (exp_(dot(cheek, cheek) * -16.f) + .8f * exp_(dot(bridge, bridge) * -22.f)), 0.f, 1.f);
-        F spots = step_smooth(.66f, .84f, gyroid(p, FINE_FLUFF));
+        F spots = step_smooth(.66f, .84f, gyroid(fluff_place(p), FINE_FLUFF));
         a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
     }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
@@ -454,7 +457,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
     SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
     if (any_of(ON(HAIR))) {
-        F strand = .5f + .5f * (h.curl > .01f ? gyroid(p, FINE_CURLS) : sin_(strands(p, h.curtain > .5f).fine));
+        F strand = .5f + .5f * (h.curl > .01f ? gyroid(curl_place(p), FINE_CURLS) : sin_(strands(p, h.curtain > .5f).fine));
         V tint = hair * mix(bc(.78f - .06f * h.natural), bc(1.16f + .06f * h.natural), strand);
         if (h.natural > .01f && h.curl < .01f) {
             Strands fine = strands(p, h.curtain > .5f);
@@ -463,7 +466,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
         if (h.clay + h.comic > .01f) tint = mix(tint, hair, bc(h.clay + h.comic));
         SURFACE(HAIR, tint, .30f - .05f * h.natural, 12.f + 6.f * h.natural, 0.f)
     }
-    SURFACE(BEARD, hair * (.80f + .18f * gyroid(p, FINE_FLUFF)), .04f, 10.f, 0.f)
+    SURFACE(BEARD, hair * (.80f + .18f * gyroid(fluff_place(p), FINE_FLUFF)), .04f, 10.f, 0.f)
     SURFACE(CLOTH, colour(q.cloth_r, q.cloth_g, q.cloth_b), .03f, 8.f, .1f)
     if (any_of(ON(GEAR))) {
         V gear = colour(q.gear_r, q.gear_g, q.gear_b);
