@@ -4,8 +4,9 @@
     rgba = portrait.run(wplus, codes)      # float32 [1, S, S, 4], the engine's own buffer
 
 The network is ``engines.portrait``: what the detail maps add comes into the layers' epilogue as an addend, and every
-colour layer's matrix comes from W. All sizes are those of the weights. Leaky ReLU keeps positive factors, so the gain
-of sqrt(2) stands behind it and everything that is added before it is divided by that.
+colour layer's matrix comes from W. What is worn over it all is laid on by plain torch in float32: some small products.
+All sizes are those of the weights. Leaky ReLU keeps positive factors, so the gain of sqrt(2) stands behind it and
+everything that is added before it is divided by that.
 """
 
 from __future__ import annotations
@@ -103,11 +104,10 @@ class CudaPortrait:
     def _paint(self, network: PortraitGenerator, rows: int) -> None:
         """The matrices of all colour layers side by side: where each lies, and the biases."""
         rgb = [layer for layer in network.rgb if isinstance(layer, PaintedRGB)]
-        layers = [*rgb, network.painted]
-        wanted = [rows - len(rgb) + number for number in range(len(rgb))] + [rows - 1]
-        self._affine = torch.cat([layer.affine.weight for layer in layers]).float().contiguous()
-        self._affine_bias = torch.cat([layer.affine.bias for layer in layers]).float().contiguous()
-        counts = [layer.affine.out_features for layer in layers]
+        wanted = [rows - len(rgb) + number for number in range(len(rgb))]
+        self._affine = torch.cat([layer.affine.weight for layer in rgb]).float().contiguous()
+        self._affine_bias = torch.cat([layer.affine.bias for layer in rgb]).float().contiguous()
+        counts = [layer.affine.out_features for layer in rgb]
         row = [number for number, count in zip(wanted, counts, strict=True) for _ in range(count)]
         self._affine_row = torch.tensor(row, dtype=torch.int32, device=self._like.device)
         self._mixed = torch.zeros(1, len(row), device=self._like.device)
@@ -116,7 +116,7 @@ class CudaPortrait:
             self._mixed[:, start : start + count].view(1, -1, WAYS) for start, count in zip(starts, counts, strict=True)
         ]
         self._paint_biases = [layer.bias.detach().float().contiguous() for layer in rgb]
-        self._paint_biases[-1] = (self._paint_biases[-1] + network.painted.bias.detach()).contiguous()
+        self._cover, self._painting, self._gate = network.cover, network.painted, network.worn[-1]
 
     @torch.no_grad()
     def run(self, wplus: Tensor | None = None, codes: Sequence[Tensor] | None = None) -> Tensor:
@@ -145,6 +145,7 @@ class CudaPortrait:
                 added = self._drawn(self._injections[which], len(self._convs) + which, self._maps[level + 1])
                 x = self._drawn(self._convs[number], number, x, added)
             self._painted(level + 1, x)
+        self._lay_over(x)
         return self._pictures[-1]
 
     def _drawn(self, layer: Layer, number: int, x: Tensor, added: Tensor | None = None) -> Tensor:
@@ -153,9 +154,15 @@ class CudaPortrait:
         return layer.y
 
     def _painted(self, level: int, x: Tensor) -> None:
-        last = level == self._levels
         painted_rgb_into(
             self.programs, self._pictures[level], x, self._matrices[level], self._paint_biases[level],
-            self._maps[level] if last else None, self._matrices[-1] if last else None,
-            self._pictures[level - 1] if level else None,
+            None, None, self._pictures[level - 1] if level else None,
         )  # fmt: skip
+
+    def _lay_over(self, x: Tensor) -> None:
+        """What is worn, and what the maps paint, over the finished picture."""
+        maps, picture = self._maps[-1].float(), self._pictures[-1]
+        coloured, gated = self.wplus[:, -1], self.wplus[:, len(self._convs) - 1]
+        hiding = self._cover.hiding(x.float(), maps, self._gate(gated))
+        drawn = self._cover(picture.permute(0, 3, 1, 2), hiding, coloured) + self._painting(maps, coloured)
+        picture.copy_(drawn.permute(0, 2, 3, 1))

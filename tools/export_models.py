@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engines.motion import MOTION
-from engines.portrait import DIM, LAYERS, PaintedRGB, PortraitGenerator
+from engines.portrait import DIM, LAYERS, WORN, PaintedRGB, PortraitGenerator
 from engines.spatial_code import drawn_points, project
 from tools.quantise import rounded
 from tools.train_encoder import load_encoder
@@ -83,6 +83,10 @@ class Synthesis(nn.Module):
                 x = g.convs[3 + i](x, w[3 + i], F.conv2d(maps, matrix) + g.inject[i].bias[:, None, None])
             y = F.pad(F.pixel_shuffle(folded, 2), (1, 1, 1, 1), mode="replicate")
             folded = F.conv2d(y, self.doubling) + painted(g.rgb[1 + level], x, w[8 + level])
+        hiding = g.cover.hiding(x, code128, g.worn[3](w[6]))
+        for part, rgba in zip(hiding.chunk(len(WORN), 1), g.cover.colour(w[9]), strict=True):
+            opaque = rgba.repeat_interleave(4, 1)[:, :, None, None]
+            folded = folded + part.repeat(1, 4, 1, 1) * (opaque - folded)
         return F.pixel_shuffle(folded + painted(g.painted, code128, w[9]), 2)
 
 
