@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 
 from engines.attributes import HAIR_STYLES, column
-from engines.portrait import DIM, WORN, Mapping, PortraitGenerator
+from engines.detail_maps import COARSE
+from engines.portrait import DIM, INPUT, WORN, Mapping, PortraitGenerator
 from engines.spatial_code import WAVES
 
 DARKEST, SHINE = 0.15, 1.1  # a colour as it is shown, of its amount of light as a parameter; what training starts from
@@ -59,12 +60,17 @@ def open_gates(mapping: Mapping, generator: PortraitGenerator) -> None:
     mapping.straight.weight.zero_()
     for name, direction in zip(DIRECT, directions.T, strict=True):
         mapping.straight.weight[:, column(name)] = STRENGTH * direction
+    start = generator.convs[0].affine
     for maps, names in BELONGS.items():
         reads = [directions[:, DIRECT.index(n)] * mapping.spread[column(n)] / STRENGTH for n in names]
         usual = sum(mapping.mean[column(n)] for n in names)
+        read = torch.stack(reads).sum(0)
         for gate in generator.worn:
             for i in maps:
-                gate.weight[WAVES + i], gate.bias[WAVES + i] = torch.stack(reads).sum(0), usual
+                gate.weight[WAVES + i], gate.bias[WAVES + i] = read, usual
+        for i in set(maps) & set(COARSE):  # the network's start sees some of the maps too
+            row = INPUT - len(COARSE) + COARSE.index(i)
+            start.weight[row], start.bias[row] = read, usual
     for row, part in enumerate(WORN):
         for i, strength in HIDES[part].items():
             generator.cover.maps.weight[4 * row : 4 * row + 4, WAVES + i] = strength
