@@ -10,9 +10,8 @@ from __future__ import annotations
 import torch
 
 from engines.attributes import HAIR_STYLES, column
-from engines.detail_maps import COARSE
+from engines.map_order import COARSE, WAVES
 from engines.portrait import DIM, INPUT, WORN, Mapping, PortraitGenerator
-from engines.spatial_code import WAVES
 
 DARKEST, SHINE = 0.15, 1.1  # a colour as it is shown, of its amount of light as a parameter; what training starts from
 STRENGTH = 0.3  # of a direction in W for one standard deviation of its attribute
