@@ -4,9 +4,9 @@
     rgba = portrait.run(wplus, codes)      # float32 [1, S, S, 4], the engine's own buffer
 
 The network is ``engines.portrait``: what the detail maps add comes into the layers' epilogue as an addend, and every
-colour layer's matrix comes from W. What is worn over it all is laid on by plain torch in float32: some small products.
-All sizes are those of the weights. Leaky ReLU keeps positive factors, so the gain of sqrt(2) stands behind it and
-everything that is added before it is divided by that.
+colour layer's matrix comes from W; the last of them lays what is worn over the picture. All sizes are those of the
+weights. Leaky ReLU keeps positive factors, so the gain of sqrt(2) stands behind it and everything that is added before
+it is divided by that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engines.layer_runners import Measure, Runner, Runners
 from engines.portrait import ModulatedConv2d, PaintedRGB, PortraitGenerator
 from engines.spatial_code import GRID
 from kernels.filter_act import Finish
-from kernels.painted_rgb import PARTS, painted_rgb_into
+from kernels.painted_rgb import PARTS, Second, painted_rgb_into
 from kernels.program import Programs, cuda_program, empty_channels_last
 from kernels.style_preparation import StyleLayer, StyleRoom, affine_into, prepare_styles_into, style_table
 from kernels.styled_conv2d import pack_weight
@@ -117,6 +117,8 @@ class CudaPortrait:
         ]
         self._paint_biases = [layer.bias.detach().float().contiguous() for layer in rgb]
         self._cover, self._painting, self._gate = network.cover, network.painted, network.worn[-1]
+        assert network.cover.maps.bias is not None
+        self._paint_biases[-1] = torch.cat([self._paint_biases[-1], network.cover.maps.bias.detach().float()])
 
     @torch.no_grad()
     def run(self, wplus: Tensor | None = None, codes: Sequence[Tensor] | None = None) -> Tensor:
@@ -145,7 +147,6 @@ class CudaPortrait:
                 added = self._drawn(self._injections[which], len(self._convs) + which, self._maps[level + 1])
                 x = self._drawn(self._convs[number], number, x, added)
             self._painted(level + 1, x)
-        self._lay_over(x)
         return self._pictures[-1]
 
     def _drawn(self, layer: Layer, number: int, x: Tensor, added: Tensor | None = None) -> Tensor:
@@ -154,15 +155,19 @@ class CudaPortrait:
         return layer.y
 
     def _painted(self, level: int, x: Tensor) -> None:
+        matrix, second, covers = self._matrices[level], None, None
+        if level == self._levels:
+            matrix, second, covers = self._over(matrix)
         painted_rgb_into(
-            self.programs, self._pictures[level], x, self._matrices[level], self._paint_biases[level],
-            None, None, self._pictures[level - 1] if level else None,
+            self.programs, self._pictures[level], x, matrix, self._paint_biases[level], second, covers,
+            self._pictures[level - 1] if level else None,
         )  # fmt: skip
 
-    def _lay_over(self, x: Tensor) -> None:
-        """What is worn, and what the maps paint, over the finished picture."""
-        maps, picture = self._maps[-1].float(), self._pictures[-1]
+    def _over(self, matrix: Tensor) -> tuple[Tensor, Second, Tensor]:
+        """The last layer's matrix with what hides, what the maps paint, and the covers' colours; all of them small."""
         coloured, gated = self.wplus[:, -1], self.wplus[:, len(self._convs) - 1]
-        hiding = self._cover.hiding(x.float(), maps, self._gate(gated))
-        drawn = self._cover(picture.permute(0, 3, 1, 2), hiding, coloured) + self._painting(maps, coloured)
-        picture.copy_(drawn.permute(0, 2, 3, 1))
+        seen = self._cover.seen.weight.flatten(1).t()[None]
+        hides = (self._cover.maps.weight.flatten(1) * self._gate(gated)).t()[None]
+        painting = self._painting.affine(coloured).view(1, -1, WAYS)
+        second = Second(self._maps[-1], torch.cat([painting, hides], 2), self._painting.bias)
+        return torch.cat([matrix, seen], 2), second, torch.stack(self._cover.colour(coloured), 1).contiguous()

@@ -10,7 +10,7 @@ from kernels.bias_act import ACTIVATIONS, bias_act
 from kernels.conv_plan import TILES, Plan
 from kernels.edit_codes import EditRoom, edit_codes
 from kernels.filter_act import filter_act
-from kernels.painted_rgb import painted_rgb
+from kernels.painted_rgb import Second, painted_rgb
 from kernels.paste_face import Place, level_pixels, paste_face, write_levels
 from kernels.style_preparation import StyleLayer, prepare_styles, style_table
 from kernels.styled_conv2d import pack_weight, styled_conv2d
@@ -164,15 +164,15 @@ def test_a_pasted_face(level):
     assert (fast[0].int() - exact[0].int()).abs().max() <= 1
 
 
-@pytest.mark.parametrize(("n", "inputs", "second", "size"), [(1, 48, 72, 128), (3, 37, 3, 9)])
-def test_painted_rgb(n, inputs, second, size):
-    x, m, bias = _draw(n, inputs, size, size), _draw(n, inputs, 16) / 4, _draw(16)
-    more = {"x2": _draw(n, second, size, size), "m2": _draw(n, second, 16) / 4, "skip": _draw(n, 4, size, size)}
-    exact = painted_rgb(
-        *(t.double() for t in (x, m, bias)), impl="reference", **{k: v.double() for k, v in more.items()}
-    )
+@pytest.mark.parametrize(("n", "inputs", "second", "size", "covers"), [(1, 48, 72, 128, 2), (3, 37, 3, 9, 1)])
+def test_painted_rgb(n, inputs, second, size, covers):
+    ways = 16 + 4 * covers
+    x, m, bias = _draw(n, inputs, size, size), _draw(n, inputs, ways) / 4, _draw(ways)
+    over = Second(_draw(n, second, size, size), _draw(n, second, ways) / 4, _draw(16))
+    more = {"second": over, "covers": _draw(n, covers, 4), "skip": _draw(n, 4, size, size)}
+    exact = painted_rgb(*(t.double() for t in (x, m, bias)), impl="reference", **more)
     fast, plain = (painted_rgb(x.half(), m, bias, impl=i, **more) for i in ("cuda", "reference"))
-    check_close(fast, plain, exact, f"{inputs} and {second} features")
+    check_close(fast, plain, exact, f"{inputs} and {second} features, {covers} covers")
 
 
 @pytest.mark.parametrize(("up", "trim"), [(1, False), (2, False), (2, True)])
