@@ -116,9 +116,8 @@ class CudaPortrait:
             self._mixed[:, start : start + count].view(1, -1, WAYS) for start, count in zip(starts, counts, strict=True)
         ]
         self._paint_biases = [layer.bias.detach().float().contiguous() for layer in rgb]
-        self._cover, self._painting, self._gate = network.cover, network.painted, network.worn[-1]
-        assert network.cover.maps.bias is not None
-        self._paint_biases[-1] = torch.cat([self._paint_biases[-1], network.cover.maps.bias.detach().float()])
+        self._cover, self._painting = network.cover, network.painted
+        self._paint_biases[-1] = torch.cat([self._paint_biases[-1], network.cover.bias().detach().float()])
 
     @torch.no_grad()
     def run(self, wplus: Tensor | None = None, codes: Sequence[Tensor] | None = None) -> Tensor:
@@ -165,9 +164,8 @@ class CudaPortrait:
 
     def _over(self, matrix: Tensor) -> tuple[Tensor, Second, Tensor]:
         """The last layer's matrix with what hides, what the maps paint, and the covers' colours; all of them small."""
-        coloured, gated = self.wplus[:, -1], self.wplus[:, len(self._convs) - 1]
-        seen = self._cover.seen.weight.flatten(1).t()[None]
-        hides = (self._cover.maps.weight.flatten(1) * self._gate(gated)).t()[None]
+        coloured = self.wplus[:, -1]
+        seen, hides = self._cover.seen.weight.flatten(1).t()[None], self._cover.matrix(coloured).transpose(1, 2)
         painting = self._painting.affine(coloured).view(1, -1, WAYS)
         second = Second(self._maps[-1], torch.cat([painting, hides], 2), self._painting.bias)
         return torch.cat([matrix, seen], 2), second, torch.stack(self._cover.colour(coloured), 1).contiguous()

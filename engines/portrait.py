@@ -103,28 +103,40 @@ class Cover(nn.Module):
     """What is worn over everything else, painted opaquely in its own colour: frames of glasses; hats and headphones.
 
     Colours that are added can darken a face but not hide whatever lies behind a rim. How much each sub-pixel is hidden
-    comes from the detail maps (gated like the rest) and from the features, which know what hair or a turned head hides.
+    comes from the detail maps, by gates of their own, and from the features, which know what hair or a turned head
+    hides. ``GAIN`` makes a step of training count in logits.
     """
+
+    GAIN = 20.0
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.worn = nn.Linear(DIM, FEATURES)
         self.maps = nn.Conv2d(FEATURES, 4 * len(WORN), 1)
         self.seen = nn.Conv2d(channels, 4 * len(WORN), 1, bias=False)
         self.colours = nn.Linear(DIM, 3 * len(WORN))
-        nn.init.zeros_(self.maps.weight)
         assert self.maps.bias is not None
-        nn.init.constant_(self.maps.bias, -5.0)
-        nn.init.zeros_(self.seen.weight)
-        nn.init.zeros_(self.colours.weight)
+        nn.init.constant_(self.maps.bias, -5.0 / self.GAIN)
+        for nothing in (self.worn.weight, self.worn.bias, self.maps.weight, self.seen.weight, self.colours.weight):
+            nn.init.zeros_(nothing)
 
-    def hiding(self, x: Tensor, features: Tensor, worn: Tensor) -> Tensor:
-        """x [N, C, s, s], features [N, 72, s, s], gates [N, 72] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
+    def matrix(self, w: Tensor) -> Tensor:
+        """What each map adds to the logits for w [N, 256]: [N, 8, 72]."""
+        matrix: Tensor = self.GAIN * self.maps.weight.flatten(1) * self.worn(w)[:, None]
+        return matrix
+
+    def bias(self) -> Tensor:
+        """The logits where no map says anything: [8]."""
+        return self.GAIN * self.maps.get_parameter("bias")
+
+    def hiding(self, x: Tensor, features: Tensor, w: Tensor) -> Tensor:
+        """x [N, C, s, s], features [N, 72, s, s], w [N, 256] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
+        matrix = self.matrix(w)
         if x.shape[0] == 1:  # as the live program draws
-            hidden = F.conv2d(features, self.maps.weight * worn[0, :, None, None])
+            hidden = F.conv2d(features, matrix[0, :, :, None, None])
         else:
-            hidden = each_by_its_own(features, self.maps.weight[None, ..., 0, 0] * worn[:, None])
-        hidden = hidden + self.maps.get_parameter("bias")[:, None, None] + self.seen(x)
-        return torch.sigmoid(hidden)
+            hidden = each_by_its_own(features, matrix)
+        return torch.sigmoid(hidden + self.bias()[:, None, None] + self.seen(x))
 
     def colour(self, w: Tensor) -> list[Tensor]:
         """w [N, 256] -> for each part its opaque RGBA [N, 4]."""
@@ -263,7 +275,7 @@ class PortraitGenerator(nn.Module):
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = y + self.rgb[1 + level](x, w[8 + level])
             if painted is not None:
-                y = self.cover(y, self.cover.hiding(x, features, self.worn[3](w[6])), w[9]) + painted
+                y = self.cover(y, self.cover.hiding(x, features, w[9]), w[9]) + painted
             pictures.append(y)
         return pictures
 

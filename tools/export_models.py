@@ -83,7 +83,7 @@ class Synthesis(nn.Module):
                 x = g.convs[3 + i](x, w[3 + i], F.conv2d(maps, matrix) + g.inject[i].bias[:, None, None])
             y = F.pad(F.pixel_shuffle(folded, 2), (1, 1, 1, 1), mode="replicate")
             folded = F.conv2d(y, self.doubling) + painted(g.rgb[1 + level], x, w[8 + level])
-        hiding = g.cover.hiding(x, code128, g.worn[3](w[6]))
+        hiding = g.cover.hiding(x, code128, w[9])
         for part, rgba in zip(hiding.chunk(len(WORN), 1), g.cover.colour(w[9]), strict=True):
             opaque = rgba.repeat_interleave(4, 1)[:, :, None, None]
             folded = folded + part.repeat(1, 4, 1, 1) * (opaque - folded)

@@ -11,7 +11,7 @@ import torch
 
 from engines.attributes import HAIR_STYLES, column
 from engines.map_order import COARSE, WAVES
-from engines.portrait import DIM, INPUT, WORN, Mapping, PortraitGenerator
+from engines.portrait import DIM, INPUT, WORN, Cover, Mapping, PortraitGenerator
 
 DARKEST, SHINE = 0.15, 1.1  # a colour as it is shown, of its amount of light as a parameter; what training starts from
 STRENGTH = 0.3  # of a direction in W for one standard deviation of its attribute
@@ -70,9 +70,11 @@ def open_gates(mapping: Mapping, generator: PortraitGenerator) -> None:
         for i in set(maps) & set(COARSE):  # the network's start sees some of the maps too
             row = INPUT - len(COARSE) + COARSE.index(i)
             start.weight[row], start.bias[row] = read, usual
+        for i in set(maps) & {i for strengths in HIDES.values() for i in strengths}:
+            generator.cover.worn.weight[WAVES + i], generator.cover.worn.bias[WAVES + i] = read, usual
     for row, part in enumerate(WORN):
         for i, strength in HIDES[part].items():
-            generator.cover.maps.weight[4 * row : 4 * row + 4, WAVES + i] = strength
+            generator.cover.maps.weight[4 * row : 4 * row + 4, WAVES + i] = strength / Cover.GAIN
         for i, name in enumerate(f"{part}_{c}" for c in "rgb"):
             read = directions[:, DIRECT.index(name)] * mapping.spread[column(name)] / STRENGTH
             generator.cover.colours.weight[3 * row + i] = SHINE * read

@@ -73,22 +73,22 @@ def test_pictures_grow_and_the_small_ones_stay_the_same() -> None:
 @torch.no_grad()
 def test_what_is_worn_hides_what_lies_behind_it() -> None:
     cover, (x, maps), w = Cover(5), (torch.randn(2, c, 3, 3) for c in (5, FEATURES)), torch.randn(2, DIM)
-    nothing = cover.hiding(x, maps, torch.ones(2, FEATURES))
+    nothing = cover.hiding(x, maps, w)
     assert nothing.shape == (2, 8, 3, 3) and nothing.max() < 0.01
-    cover.maps.weight[:4, 7] = 1000.0  # the frame of glasses lies where map 7 is positive
+    cover.maps.weight[:4, 7] = 50.0  # the frame of glasses lies where map 7 is positive
+    cover.worn.weight[7, 0] = 1.0
+    w[:, 0] = torch.tensor([1.0, 0.0])  # the second person wears none
     cover.colours.bias[:3] = torch.tensor([0.1, 0.2, 0.3])
-    gates = torch.ones(2, FEATURES)
-    gates[1] = 0  # the second person wears none
     y = torch.rand(2, 4, 6, 6)
-    covered = cover(y, cover.hiding(x, maps, gates), w)
+    covered = cover(y, cover.hiding(x, maps, w), w)
     there = F.interpolate((maps[:, 7:8] > 0.05).float(), scale_factor=2)
     away = F.interpolate((maps[:, 7:8] < -0.05).float(), scale_factor=2)
     opaque = torch.tensor([0.1, 0.2, 0.3, 1.0]).view(4, 1, 1)
     assert ((covered - opaque)[0].abs() * there[0]).max() < 0.02
     assert ((covered - y)[0].abs() * away[0]).max() < 0.02
     assert (covered - y)[1].abs().max() < 0.02
-    one = cover.hiding(x[:1], maps[:1], gates[:1])
-    torch.testing.assert_close(one, cover.hiding(x, maps, gates)[:1], atol=1e-5, rtol=1e-4)
+    one = cover.hiding(x[:1], maps[:1], w[:1])
+    torch.testing.assert_close(one, cover.hiding(x, maps, w)[:1], atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
