@@ -165,7 +165,8 @@ class CudaPortrait:
     def _over(self, matrix: Tensor) -> tuple[Tensor, Second, Tensor]:
         """The last layer's matrix with what hides, what the maps paint, and the covers' colours; all of them small."""
         coloured = self.wplus[:, -1]
-        seen, hides = self._cover.seen.weight.flatten(1).t()[None], self._cover.matrix(coloured).transpose(1, 2)
+        seen = self._cover.GAIN * self._cover.seen.weight.flatten(1).t()[None]
+        hides = self._cover.matrix(coloured).transpose(1, 2)
         painting = self._painting.affine(coloured).view(1, -1, WAYS)
         second = Second(self._maps[-1], torch.cat([painting, hides], 2), self._painting.bias)
         return torch.cat([matrix, seen], 2), second, torch.stack(self._cover.colour(coloured), 1).contiguous()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.hair_maps import Person, surfaces
+from engines.hair_maps import CAP, Person, surfaces
 from engines.rays import Rays, band, cosine, sine
 from engines.waveforms import angle_of
 from engines.waveforms import cosine as exact_cosine
@@ -23,6 +23,7 @@ from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
 MAPS = 44
+FACE = (0.0, 0.05, -0.10), (0.82, 1.00, 0.90)  # middle and radii of what hides things beside the head: within the face
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -34,18 +35,33 @@ GEAR = (
 )
 
 
-def gear(rays: Rays) -> list[Tensor]:
+def before_hair(rays: Rays, person: Person, distance: Tensor) -> Tensor:
+    """1 where things at a distance [N, K, pixels] along the rays are seen before a person's hair, 0 behind it."""
+    reached, bulk = rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())
+    behind = torch.sigmoid((distance - reached) / 0.02) * torch.sigmoid((bulk - 0.06) / 0.02)
+    return 1 - behind * person.hair[:, 7, None, None]
+
+
+def before_face(rays: Rays, distance: Tensor) -> Tensor:
+    """The same for the face, which hides the far cup and the far arm of glasses when the head turns."""
+    reached, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
+    return 1 - torch.sigmoid((distance - reached) / 0.02) * torch.sigmoid((bulk - 0.06) / 0.02)
+
+
+def gear(rays: Rays, person: Person) -> list[Tensor]:
     """Hat, sine and cosine of its ribs, its edge, visor, band and cups of headphones, earrings: 8 maps."""
     distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([g[i] for g in GEAR]) for i in (0, 1)))
     x, y, z = rays.at(distance[:, :1])
     above = y - 0.315 - 0.20 * z
     hat = bulk[:, :1] * torch.sigmoid(above / 0.02)
     ribs = angle_of(x, z + 0.10) * HAT_RIBS
+    band_distance = (0.04 - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)  # of its front edge
     across, up = rays.plane(-0.06)
     arc = ((across / 0.985).square() + ((up - 0.13) / 1.06).square() + 1e-6).sqrt() - 1
-    arch = band(arc, 0.05) * torch.sigmoid((up + 0.10) / 0.03)
+    arch = band(arc, 0.05) * torch.sigmoid((up + 0.10) / 0.03) * before_hair(rays, person, band_distance)
     edge = band(above, 0.03) * torch.sigmoid((bulk[:, :1] - 0.05) / 0.02)
-    pairs = [bulk[:, i : i + 1] + bulk[:, i + 1 : i + 2] for i in (2, 4)]
+    both = bulk[:, 2:] * before_face(rays, distance[:, 2:])
+    pairs = [both[:, i : i + 1] + both[:, i + 1 : i + 2] for i in (0, 2)]
     return [hat, hat * sine(ribs), hat * cosine(ribs), edge, bulk[:, 1:2], arch, *pairs]
 
 
@@ -73,9 +89,10 @@ def temples(rays: Rays, eye: Tensor) -> Tensor:
     along = torch.stack([nx, torch.zeros_like(nx), nz], -1) @ rays.way
     along = torch.where(along.abs() < 0.05, 0.05, along)
     start = (ax - rays.start[:, :1]) * nx + (az - rays.start[:, 2:]) * nz
-    _, y, z = rays.at(start[..., None] / along)
+    distance = start[..., None] / along
+    _, y, z = rays.at(distance)
     inside = torch.sigmoid((z - bz) / 0.03) * torch.sigmoid((az - z) / 0.03)
-    arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside
+    arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside * before_face(rays, distance)
     return arms.sum(1, keepdim=True)
 
 
@@ -164,6 +181,6 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         *lips(rays, rest),
         exact_sine(place),
         exact_cosine(place),
-        *gear(rays),
+        *gear(rays, person),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -136,7 +136,7 @@ class Cover(nn.Module):
             hidden = F.conv2d(features, matrix[0, :, :, None, None])
         else:
             hidden = each_by_its_own(features, matrix)
-        return torch.sigmoid(hidden + self.bias()[:, None, None] + self.seen(x))
+        return torch.sigmoid(hidden + self.bias()[:, None, None] + self.GAIN * self.seen(x))
 
     def colour(self, w: Tensor) -> list[Tensor]:
         """w [N, 256] -> for each part its opaque RGBA [N, 4]."""
