@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from engines.map_order import COARSE, WAVES
 from engines.motion import MOTION
+from engines.portrait import INPUT
+from engines.spatial_code import FEATURES
 
 pytestmark = pytest.mark.usefixtures("face_world", "one_thread")
 
@@ -49,6 +52,7 @@ def test_a_folder_without_shards_says_how_to_draw_them(training, tmp_path: Path)
 @torch.no_grad()
 def test_a_fresh_generator_knows_who_wears_what(training, faces, model) -> None:
     from tools.face_world.sampling import plain
+    from tools.gates import SHINE
 
     names = training.attribute_names()
     people = [plain(), plain(headphones=1.0), plain(hair_short=0.0, hair_curly=1.0), plain(glasses_square=1.0)]
@@ -59,6 +63,15 @@ def test_a_fresh_generator_knows_who_wears_what(training, faces, model) -> None:
         np.testing.assert_allclose(worn[:, 41], [0, 1, 0, 0], atol=1e-4)
         np.testing.assert_allclose(worn[:, 10], [0, 0, 1, 0], atol=1e-4)
         np.testing.assert_allclose(worn[:, (18, 19, 20)].T, [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]], atol=1e-4)
+    start = model.generator.convs[0].affine(w)[:, INPUT - len(COARSE) :]
+    np.testing.assert_allclose(start[:, COARSE.index(41)], [0, 1, 0, 0], atol=1e-4)
+    cover, maps = model.generator.cover, torch.zeros(4, FEATURES, 1, 1)
+    maps[:, WAVES + 19] = maps[:, WAVES + 41] = 1.0  # where a square rim and the band of headphones are
+    hiding = cover.hiding(torch.zeros(4, 48, 1, 1), maps, w)[:, :, 0, 0]
+    np.testing.assert_allclose(hiding[:, ::4], [[0, 0], [0, 1], [0, 0], [1, 0]], atol=0.02)
+    shown = cover.colour(w)[1][1] - cover.colour(w)[1][0]
+    told = [attributes[1, names.index(f"gear_{c}")] for c in "rgb"]
+    np.testing.assert_allclose(shown[:3], SHINE * np.array(told), atol=1e-3)
     painted = attributes[:2].clone()
     painted[:, names.index("gear_r")] = 0.7
     same = (model.mapping(painted) - w[:2]).abs().amax(1)
