@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.map_order import COARSE, WAVES
-from engines.openvino_engine import OpenVinoEngine
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +34,8 @@ class DrawingEngine:
     """
 
     def __init__(self, file: Path, *, digest: str = "") -> None:
+        from engines.openvino_engine import OpenVinoEngine  # machines that draw on a GPU may not have it
+
         self._engine = OpenVinoEngine(file, threads=1, digest=digest)
         self._local = threading.local()
 

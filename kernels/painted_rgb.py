@@ -54,6 +54,20 @@ def painted_rgb(
     Returns float32 [N, 4, 2 H, 2 W] (float64 for float64). Raises ValueError for shapes that do not fit,
     ImplementationUnavailable.
     """
+    _check(x, m, bias, second, covers, skip)
+    unfit = None if x.dtype == torch.float16 else f"x is {str(x.dtype)[6:]}; the kernel takes float16"
+    floats = m.shape[-1] * (m.shape[1] + (0 if second is None else second.m.shape[1]))
+    if floats > MOST_SHARED_FLOATS:
+        unfit = f"the matrices have {floats} numbers; the kernel takes up to {MOST_SHARED_FLOATS}"
+    tensors = [x, m, bias, covers, skip, *([] if second is None else [second.x, second.m, second.bias])]
+    fast = kernel(impl, _painted_rgb_kernel, tensors, unfit)
+    y: Tensor = choose("painted_rgb", impl, _painted_rgb_reference, *fast)(x, m, bias, second, covers, skip)
+    return y
+
+
+def _check(
+    x: Tensor, m: Tensor, bias: Tensor, second: Second | None, covers: Tensor | None, skip: Tensor | None
+) -> None:
     n, inputs, h, w = x.shape
     count = 0 if covers is None else covers.shape[1]
     ways = PARTS * (COLOURS + count)
@@ -71,14 +85,6 @@ def painted_rgb(
             f"{got}; wanted [N, I, H, W], [N, I, 16 + 4 K], [16 + 4 K], [N, J, H, W], [N, J, 16 + 4 K], [16], "
             f"[N, K, 4] with K at most {MOST_COVERS}, [N, 4, H, W]"
         )
-    unfit = None if x.dtype == torch.float16 else f"x is {str(x.dtype)[6:]}; the kernel takes float16"
-    floats = ways * (inputs + (0 if second is None else second.x.shape[1]))
-    if floats > MOST_SHARED_FLOATS:
-        unfit = f"the matrices have {floats} numbers; the kernel takes up to {MOST_SHARED_FLOATS}"
-    tensors = [x, m, bias, covers, skip, *([] if second is None else [second.x, second.m, second.bias])]
-    fast = kernel(impl, _painted_rgb_kernel, tensors, unfit)
-    y: Tensor = choose("painted_rgb", impl, _painted_rgb_reference, *fast)(x, m, bias, second, covers, skip)
-    return y
 
 
 def _painted_rgb_reference(
