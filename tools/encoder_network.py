@@ -16,6 +16,8 @@ from tools.encoder_pictures import SIZE
 
 # The part of the aligner's square (256 px) that shows a real head as large as drawn heads are in their pictures.
 SEEN = (32, 29, 198)  # top, left, side
+# The part of what is seen that shows the face, in pixels of 128: moustaches are gone at half of that.
+FACE = (44, 32, 64)  # top, left, side
 YES_OR_NO = ("glasses_round", "glasses_square", "fringe", "hat_beanie", "hat_cap", "headphones")
 SOMETIMES = ("beard", "goatee", "moustache", "stubble", "make_up", "freckles", "earrings")
 GLASSES, GEAR = YES_OR_NO[:2], YES_OR_NO[3:]
@@ -45,28 +47,44 @@ class Residual(nn.Module):
         return x + self.inner(x)
 
 
+def trunk(widths: tuple[tuple[int, int], ...], outputs: int) -> nn.Sequential:
+    """From a picture [N, 3, 64, 64] to float32 [N, outputs], halved at every width, with so many residuals there."""
+    layers: list[nn.Module] = []
+    before = 3
+    # Batch norm, which keeps how bright a picture is: skin is told by that.
+    for width, further in widths:
+        for stride, inside in ((2, before), (1, width)):
+            conv = nn.Conv2d(inside, width, 3, stride=stride, padding=1, bias=False)
+            layers += [conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1)]
+        layers += [Residual(width) for _ in range(further)]
+        before = width
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * 16, outputs), nn.LeakyReLU(0.1))
+
+
 class AttributeEncoder(nn.Module):
-    """uint8 BGR crops [N, 256, 256, 3] -> attributes float32 [N, attributes]."""
+    """uint8 BGR crops [N, 256, 256, 3] -> attributes float32 [N, attributes].
+
+    Two looks: the whole head at 64 px, and the face alone at twice that detail.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        before = 3
-        # Batch norm, which keeps how bright a picture is: skin is told by that.
-        for width, further in ((32, 0), (64, 0), (96, 1), (128, 2)):
-            for stride, inside in ((2, before), (1, width)):
-                conv = nn.Conv2d(inside, width, 3, stride=stride, padding=1, bias=False)
-                layers += [conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1)]
-            layers += [Residual(width) for _ in range(further)]
-            before = width
-        self.features = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 16, 256), nn.LeakyReLU(0.1))
-        self.answers = nn.Linear(256, len(PERSONAL) + len(SOMETIMES))
+        self.features = trunk(((32, 0), (64, 0), (96, 1), (128, 2)), 256)
+        self.face = trunk(((24, 0), (48, 0), (64, 1), (96, 1)), 192)
+        self.answers = nn.Linear(256 + 192, len(PERSONAL) + len(SOMETIMES))
         self.mean = nn.Parameter(torch.zeros(len(PERSONAL)), requires_grad=False)
         self.spread = nn.Parameter(torch.ones(len(PERSONAL)), requires_grad=False)
 
     def raw(self, pictures: Tensor) -> Tensor:
-        """RGB [N, 3, 64, 64] in 0..1 -> normalised measures, logits, and whether of SOMETIMES as logits."""
-        return self.answers(self.features(pictures * 4 - 2))
+        """RGB [N, 3, 128, 128] in 0..1 -> normalised measures, logits, and whether of SOMETIMES as logits."""
+        return self.answers(self.seen(pictures))
+
+    def seen(self, pictures: Tensor) -> Tensor:
+        """What the answers are read from: both looks at RGB [N, 3, 128, 128], float32 [N, 448]."""
+        top, left, side = FACE
+        pictures = pictures * 4 - 2
+        face = pictures[:, :, top : top + side, left : left + side]
+        return torch.cat([self.features(F.avg_pool2d(pictures, 2)), self.face(face)], 1)
 
     def values(self, raw: Tensor) -> Tensor:
         """Of what ``raw`` gives: attributes [N, attributes]."""
@@ -79,22 +97,29 @@ class AttributeEncoder(nn.Module):
         """See the class."""
         top, left, side = SEEN
         rgb = crop[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float().flip(1) / 255
-        small = F.interpolate(F.avg_pool2d(rgb, 3), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
-        return self.values(self.raw(small))
+        sized = F.interpolate(rgb, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+        return self.values(self.raw(sized))
 
 
 @torch.no_grad()
 def begin_with(model: AttributeEncoder, exported: Path, pictures: Tensor, wanted: Tensor) -> None:
     """Take over an exported encoder's layers but the last, which is fitted by least squares.
 
-    ``pictures`` [N, 3, 64, 64] with their attributes [N, attributes]. Residuals that the file lacks stay as they are.
+    ``pictures`` [N, 3, 128, 128] with their attributes [N, attributes]. A look that the file lacks stays as it is.
     """
     graph = onnx.load(exported).graph
     arrays = {tensor.name.removesuffix(".half"): numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = [node for node in graph.node if node.op_type in ("Conv", "Gemm") and node.input[1] in arrays]
-    layers = [tuple(torch.tensor(arrays[name]).float() for name in node.input[1:3]) for node in nodes[:-1]]
-    plain = sum(isinstance(layer, (nn.Conv2d, nn.Linear)) for layer in model.features)
-    seen = _take(model.features, iter(layers), pictures * 4 - 2, residuals=len(layers) > plain)
+    top, left, side = FACE
+    looks = {"features": F.avg_pool2d(pictures, 2), "face": pictures[:, :, top : top + side, left : left + side]}
+    for part, look in looks.items():
+        own = [node.input[1:3] for node in nodes if node.name.startswith(f"/{part}/")]
+        if own:
+            layers = iter([tuple(torch.tensor(arrays[name]).float() for name in names) for names in own])
+            _take(getattr(model, part), layers, look * 4 - 2)
+    model.eval()
+    seen = model.seen(pictures)
+    model.train()
     seen = torch.cat([seen, torch.ones(len(seen), 1)], 1)
     logits = torch.cat([wanted, (wanted[:, SOME_COLUMNS] > 0.05).float()], 1) * 4 - 2
     measured = MEASURES + SOME_COLUMNS
@@ -104,13 +129,13 @@ def begin_with(model: AttributeEncoder, exported: Path, pictures: Tensor, wanted
     model.answers.bias.copy_(fitted[-1])
 
 
-def _take(modules: nn.Sequential, layers: Iterator[tuple[Tensor, ...]], x: Tensor, *, residuals: bool) -> Tensor:
+def _take(modules: nn.Sequential, layers: Iterator[tuple[Tensor, ...]], x: Tensor) -> Tensor:
     """Set layers from (weight, bias) pairs while ``x`` passes through. An exported encoder holds no batch norm: the
     norms get the mean and spread of what passes, and undo them."""
     bias = torch.zeros(())
     for layer in modules:
         if isinstance(layer, Residual):
-            x = x + _take(layer.inner, layers, x, residuals=True) if residuals else x
+            x = x + _take(layer.inner, layers, x)
             continue
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             weight, bias = next(layers)

@@ -16,12 +16,12 @@ from torch import Tensor
 from engines.attributes import PERSONAL
 from tools.train_generator import Faces
 
-SIZE = 64
+SIZE = 128
 LIGHT_X = PERSONAL.index("light_x")
 
 
 def reduced(faces: Faces) -> Tensor:
-    """All pictures of a split, premultiplied RGBA uint8 [n, 4, 64, 64], in memory."""
+    """All pictures of a split, premultiplied RGBA uint8 [n, 4, 128, 128], in memory."""
     rows = np.empty((len(faces), SIZE, SIZE, 4), np.uint8)
     i = 0
     for shard in faces.pictures:
@@ -34,7 +34,7 @@ def reduced(faces: Faces) -> Tensor:
 
 
 def backgrounds(count: int, generator: torch.Generator) -> Tensor:
-    """Random rooms [count, 3, 64, 64]: smooth colours of several scales, and upright and level edges before them."""
+    """Random rooms [count, 3, 128, 128]: smooth colours of several scales, and upright and level edges before them."""
     total = torch.rand(count, 3, 1, 1, generator=generator).expand(-1, -1, SIZE, SIZE)
     for scale in (2, 5, 12, 24):
         noise = torch.rand(count, 3, scale, scale, generator=generator) - 0.5
@@ -51,7 +51,7 @@ def backgrounds(count: int, generator: torch.Generator) -> Tensor:
 
 
 def augment(rgba: Tensor, wanted: Tensor, scenery: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Premultiplied RGBA [N, 4, 64, 64] and attributes [N, attributes] -> RGB [N, 3, 64, 64] as a camera might see it.
+    """Premultiplied RGBA [N, 4, 128, 128] and attributes [N, attributes] -> RGB [N, 3, 128, 128] as a camera sees it.
 
     Half of the heads are mirrored, and the light's side in their attributes with them.
     """
@@ -77,7 +77,7 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator, channe
 
 
 def lit(head: Tensor, generator: torch.Generator) -> Tensor:
-    """A head [N, 3, 64, 64] under a further lamp from some side."""
+    """A head [N, 3, 128, 128] under a further lamp from some side."""
     axis = torch.linspace(-1, 1, SIZE)
     aside, above = (_uniform(len(head), -0.3, 0.3, generator) for _ in range(2))
     return head * (1 + aside * axis[None, None, None] + above * axis[None, None, :, None])
@@ -97,17 +97,17 @@ def covered(picture: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def filmed(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """A picture [N, 3, 64, 64] through some camera: light, curve, saturation, coarse colour, blur and noise."""
+    """A picture [N, 3, 128, 128] through some camera: light, curve, saturation, coarse colour, blur and noise."""
     n = len(picture)
     picture = picture * _uniform(n, 0.7, 1.25, generator) * _uniform(n, 0.88, 1.12, generator, 3)
     picture = picture.clamp(1e-4, 1) ** _uniform(n, 0.75, 1.35, generator)
     picture = (picture - 0.5) * _uniform(n, 0.8, 1.2, generator) + 0.5 + _uniform(n, -0.05, 0.05, generator)
     grey = picture.mean(1, keepdim=True)
     colour = picture - grey
-    coarse = F.interpolate(F.avg_pool2d(colour, 4), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    coarse = F.interpolate(F.avg_pool2d(colour, 8), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
     colour = torch.where(_uniform(n, 0, 1, generator) < 0.4, coarse, colour)
     picture = grey + colour * _uniform(n, 0.6, 1.2, generator)
-    small = F.interpolate(F.avg_pool2d(picture, 2), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
+    small = F.interpolate(F.avg_pool2d(picture, 4), size=(SIZE, SIZE), mode="bilinear", align_corners=False)
     picture = torch.where(_uniform(n, 0, 1, generator) < 0.3, small, picture)
     noise = torch.randn(picture.shape, generator=generator)
-    return (picture + 0.04 * _uniform(n, 0, 1, generator) ** 2 * noise).clamp(0, 1)
+    return (picture + 0.06 * _uniform(n, 0, 1, generator) ** 2 * noise).clamp(0, 1)

@@ -129,9 +129,11 @@ class Runner:
         from realtime.building import build_stages
         from realtime.configuration import load
         from realtime.stages import Stages
+        from realtime.two_at_once import TwoAtOnce
 
         settings = load({"editing.style": style, "editing.edits": edits, "tracking.faces": 1}, os.environ)
         stages, self.model = build_stages(settings, (VIEW_PX, VIEW_PX))
+        stages = stages.stages if isinstance(stages, TwoAtOnce) else stages
         assert isinstance(stages, Stages)  # one face
         self._stages = stages
         name, device = settings.generating.model, settings.generating.device

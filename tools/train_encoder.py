@@ -47,7 +47,7 @@ EMPHASIS = {
     "femininity": 8.0,
     **{f"{part}_{c}": 0.3 for part in ("lip", "frame", "light", "cloth", "iris") for c in "rgbxyz"},
 }
-NATURAL = 2.0  # how often natural heads are shown, against the others
+NATURAL, BEARDED = 2.0, 1.5  # how often natural heads are shown, and those with a beard, against the others
 RATE, WARM_UP, AVERAGE = 1.5e-3, 0.03, 0.996
 
 
@@ -66,7 +66,7 @@ def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Te
     loss = (each * emphasis[:, measured]).sum() / emphasis[:, measured].sum()
     style = attributes[:, STYLE_COLUMNS].argmax(1)
     loss = loss + 0.4 * F.cross_entropy(raw[:, STYLE_COLUMNS], style, label_smoothing=0.03)
-    loss = loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, len(PERSONAL) :], there)
+    loss = loss + F.binary_cross_entropy_with_logits(raw[:, len(PERSONAL) :], there)
     return loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
 
 
@@ -175,6 +175,7 @@ def train(data: Path, file: Path, minutes: float, batch: int, start: Path | None
     attributes, model = truth(faces), AttributeEncoder()
     model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
     often = 1 + (NATURAL - 1) * torch.from_numpy(faces.parameters[:, names().index("domain_natural")])
+    often *= 1 + (BEARDED - 1) * (attributes[:, SOME_COLUMNS[:3]].amax(1) > 0.3)
 
     def pictures(count: int) -> tuple[Tensor, Tensor]:
         rows = torch.multinomial(often, count, replacement=True, generator=generator)

@@ -124,8 +124,23 @@ def test_an_exported_encoder_is_begun_with(training, pictures, tmp_path: Path) -
     rgb, wanted = torch.rand(40, 3, pictures.SIZE, pictures.SIZE), torch.rand(40, len(PERSONAL))
     new = training.AttributeEncoder()
     training.begin_with(new, file, rgb, wanted)
-    seen = old.features(rgb * 4 - 2)
-    torch.testing.assert_close(new.eval().features(rgb * 4 - 2), seen, rtol=0.05, atol=0.05 * float(seen.std()))
+    seen = old.seen(rgb)
+    torch.testing.assert_close(new.eval().seen(rgb), seen, rtol=0.05, atol=0.05 * float(seen.std()))
+
+
+@torch.no_grad()
+def test_the_face_is_seen_finer_than_the_whole(training, pictures, network) -> None:
+    """Stripes of one pixel are grey to the first look and not to the second, which sees nothing around the face."""
+    model = training.AttributeEncoder().eval()
+    grey, size = torch.full((1, 3, pictures.SIZE, pictures.SIZE), 0.5), pictures.SIZE
+    striped = (torch.arange(size) % 2).float().expand(1, 3, size, size)
+    whole = len(model.features(torch.zeros(1, 3, 64, 64))[0])
+    torch.testing.assert_close(model.seen(striped)[:, :whole], model.seen(grey)[:, :whole])
+    assert (model.seen(striped) - model.seen(grey))[:, whole:].abs().max() > 1e-4
+    top, left, side = network.FACE
+    around = striped.clone()
+    around[:, :, top : top + side, left : left + side] = 0.5
+    torch.testing.assert_close(model.seen(around)[:, whole:], model.seen(grey)[:, whole:])
 
 
 def test_a_few_steps_learn(training, pictures, faces) -> None:
