@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engines.devices import choose_device, gpu_facts
+from engines.devices import at_once, choose_device, gpu_facts
 from engines.drawings import DrawingEngine
 from engines.errors import EngineError, ModelError
 
@@ -66,7 +66,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BundledModel:
-    """Everything of one model, ready to run."""
+    """Everything of one model, ready to run. at_once: how many threads had best draw pictures at the same time."""
 
     name: str
     encoder: OpenVinoEngine
@@ -74,6 +74,7 @@ class BundledModel:
     motion_code: Network
     synthesis: Network
     directions: Mapping[str, Direction]
+    at_once: int = 1
 
     def describe(self) -> str:
         """What runs where, in one line."""
@@ -140,7 +141,7 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
 
     from engines.openvino_engine import OpenVinoEngine
 
-    rows = manifest(folder)
+    rows, streams = manifest(folder), 1 if on_gpu else at_once(precision)
     drawn = _on_gpu(rows, folder) if on_gpu else {}
     taken = {**{part: part for part in PARTS}, "synthesis": ROUNDED if precision == "int8" else "synthesis"}
     taken = {part: row for part, row in taken.items() if part not in drawn}
@@ -152,6 +153,7 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
                 OpenVinoEngine,
                 files[part],
                 precision=precise[part],
+                streams=streams if part == "synthesis" else 1,
                 digest=rows[taken[part]]["sha256"],
                 channels_last=part == "synthesis",
             )
@@ -160,12 +162,12 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
         }
         if "motion_code" in taken:
             digest = rows["motion_code"]["sha256"]
-            jobs["motion_code"] = pool.submit(DrawingEngine, files["motion_code"], digest=digest)
+            jobs["motion_code"] = pool.submit(DrawingEngine, files["motion_code"], streams=streams, digest=digest)
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
     directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
-    return BundledModel(name=name, directions=directions, **engines)
+    return BundledModel(name=name, directions=directions, at_once=streams, **engines)
 
 
 def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Network]:

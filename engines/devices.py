@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import re
 import sys
 import warnings
@@ -24,6 +25,7 @@ from engines.errors import EngineError
 from kernels.implementations import spoken
 
 CHECKED = False  # true once `make gpu-check` has passed on a GPU and its result is in docs/measurements
+FEW_CORES = 4
 OLDEST_CAPABILITY = (7, 5)
 LEAST_BYTES = 1 << 30  # torch, cuDNN, CuPy, a small model and its buffers, rounded up
 UNUSED = "the GPU is not used: "
@@ -80,6 +82,13 @@ class DeviceChoice:
 
     kind: Literal["cpu", "cuda"]
     reason: str
+
+
+def at_once(precision: str) -> int:
+    """How many pictures are best drawn at the same time: two on few cores, where the parts of one picture wait for each
+    other (docs/decisions/0084); one where there are more, or where AMX makes a single picture fast enough."""
+    cores = os.cpu_count() or 1
+    return 2 if 1 < cores <= FEW_CORES and precision != "bf16" else 1
 
 
 def cuda_version(number: int) -> str:

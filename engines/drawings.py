@@ -29,14 +29,14 @@ HELD = 3
 class DrawingEngine:
     """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code at 32, 64 and 128 px.
 
-    file, digest: ``motion_code.onnx``, see ``engines.openvino_engine``. One core computes it, because the second would
-    be half as busy and gain a tenth (docs/decisions/0081).
+    file, streams, digest: ``motion_code.onnx``, see ``engines.openvino_engine``. One core computes one, because a
+    second would be half as busy and gain a tenth (docs/decisions/0081).
     """
 
-    def __init__(self, file: Path, *, digest: str = "") -> None:
+    def __init__(self, file: Path, *, streams: int = 1, digest: str = "") -> None:
         from engines.openvino_engine import OpenVinoEngine  # machines that draw on a GPU may not have it
 
-        self._engine = OpenVinoEngine(file, threads=1, digest=digest)
+        self._engine = OpenVinoEngine(file, threads=streams, streams=streams, digest=digest)
         self._local = threading.local()
 
     def infer(self, *inputs: Array) -> tuple[Array, ...]:

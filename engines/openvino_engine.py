@@ -109,7 +109,8 @@ class OpenVinoEngine:
     file: an ONNX file, or a graph that was built here.
     precision: "f32", "bf16", "int8" for a file that is rounded, or "auto" for the fastest that the processor does in
     hardware with a file that is not.
-    threads: how many it computes with; 0: one a core. digest: the file's SHA-256, for what is kept compiled between two
+    threads: how many it computes with; 0: one a core. streams: how many calls from different threads run at the same
+    time, each with its part of the threads. digest: the file's SHA-256, for what is kept compiled between two
     runs; without it nothing is. channels_last: whether inputs of four axes are laid out anew, channels last, before the
     network sees them, unless they lie so already: OpenVINO does that itself, but takes nine times as long as OpenCV.
     Raises EngineError when OpenVINO cannot read or compile the file or the processor has no such precision.
@@ -121,6 +122,7 @@ class OpenVinoEngine:
         *,
         precision: str = "f32",
         threads: int = 0,
+        streams: int = 1,
         digest: str = "",
         channels_last: bool = False,
     ) -> None:
@@ -130,6 +132,8 @@ class OpenVinoEngine:
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": floats, "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             hints["INFERENCE_NUM_THREADS"] = threads
+        if streams > 1:
+            hints["NUM_STREAMS"] = streams
         try:
             if digest:
                 self._model = _kept(core, file, hints, channels_last, digest)

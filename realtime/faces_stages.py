@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtime.faces_compositing import Shown
-from realtime.frames import Frame, Picture
+from realtime.frames import Frame, Latent, Picture, Portrait
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from realtime.encoding import Encoder
     from realtime.faces import Seen
     from realtime.faces_compositing import GroupCompositor
-    from realtime.faces_tracking import GroupTracker
+    from realtime.faces_tracking import Group, GroupTracker
     from realtime.generating import Generator
     from realtime.smoothing import Smoother
 
@@ -27,6 +27,15 @@ class Memory:
 
     encoder: Encoder
     smoother: Smoother
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAtAll:
+    """A frame that was looked at: the people in it, and what is to be drawn of each."""
+
+    frame: Frame
+    group: Group
+    latents: list[Latent]
 
 
 class GroupStages:
@@ -49,14 +58,23 @@ class GroupStages:
         self._remember = remember
         self._people: dict[int, Memory] = {}
 
+    @property
+    def at_once(self) -> int:
+        """How many threads had best portray at the same time."""
+        return self._generator.at_once
+
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: everyone's avatar, or the holding picture where there is no face."""
+        looked = self.look(frame, statistics)
+        return self.show(looked, self.portray(looked, statistics), statistics)
+
+    def look(self, frame: Frame, statistics: Statistics) -> LookedAtAll:
+        """Who is in a frame, and what they do."""
         with statistics.stage("tracking"):
             group = self.tracker.track(frame)
         if not group.seen:
             statistics.frame_without_face()
-            with statistics.stage("compositing"):
-                return self.compositor.composite_group(frame, [], group.lost)
+            return LookedAtAll(frame, group, [])
         memories = [self._memory(one) for one in group.seen]
         with statistics.stage("alignment"):
             crops = [self._aligner.align(frame, one.face) for one in group.seen]
@@ -66,12 +84,21 @@ class GroupStages:
         with statistics.stage("smoothing"):
             latents = [memory.smoother.smooth(code) for memory, code in zip(memories, latents, strict=True)]
         with statistics.stage("editing"):
-            latents = [self._editor.edit(code) for code in latents]
+            return LookedAtAll(frame, group, [self._editor.edit(code) for code in latents])
+
+    def portray(self, looked: LookedAtAll, statistics: Statistics) -> list[Portrait]:
+        """The avatars alone."""
+        if not looked.latents:
+            return []
         with statistics.stage("generating"):
-            portraits = [self._generator.generate(code) for code in latents]
-        shown = [Shown(one.person, one.face, drawn) for one, drawn in zip(group.seen, portraits, strict=True)]
+            return [self._generator.generate(code) for code in looked.latents]
+
+    def show(self, looked: LookedAtAll, portraits: list[Portrait], statistics: Statistics) -> Picture:
+        """The avatars in the picture; the holding picture without any."""
+        seen = zip(looked.group.seen, portraits, strict=True)
+        shown = [Shown(one.person, one.face, drawn) for one, drawn in seen]
         with statistics.stage("compositing"):
-            return self.compositor.composite_group(frame, shown, group.lost)
+            return self.compositor.composite_group(looked.frame, shown, looked.group.lost)
 
     def drawn_by(self, generator: Generator) -> GroupStages:
         """The same, with all that is remembered, and another generator."""

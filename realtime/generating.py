@@ -10,9 +10,13 @@ from realtime.frames import Floats, Latent, Pixels, Portrait
 
 
 class Generator:
-    """Draws codes with the bundled model: the spatial motion code first, then the synthesis network."""
+    """Draws codes with the bundled model: the spatial motion code first, then the synthesis network.
+
+    Threads do not disturb each other; ``at_once`` of them had best draw at the same time.
+    """
 
     def __init__(self, model: BundledModel) -> None:
+        self.at_once = model.at_once
         self._motion_code, self._synthesis = model.motion_code, model.synthesis
 
     def generate(self, latent: Latent) -> Portrait:

@@ -145,6 +145,8 @@ class PhotographicEditor:
 class PhotographicGenerator:
     """Draws codes with an imported generator. The portrait is the whole square, opaque."""
 
+    at_once = 1
+
     def __init__(self, model: ImportedModel) -> None:
         self._model = model
 

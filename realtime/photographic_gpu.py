@@ -83,9 +83,10 @@ class FrameStages:
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
-        face = followed(self.tracker, self.compositor, frame, statistics)
-        if isinstance(face, Picture):
-            return face
+        face = followed(self.tracker, frame, statistics)
+        if face is None:
+            with statistics.stage("compositing"):
+                return self.compositor.holding(frame)
         with statistics.stage("submitting"):
             return self.compositor.draw(frame, face)
 

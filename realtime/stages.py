@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from realtime.frames import Face, Frame, Picture
+from realtime.frames import Face, Frame, Latent, Picture, Portrait
 from realtime.settings import Settings
 from realtime.statistics import Statistics
 
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from realtime.tracking import Tracker
 
 
-class Tracks(Protocol):
+class Closes(Protocol):
+    """Every tracker."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class Tracks(Closes, Protocol):
     """``realtime.tracking.Tracker``."""
 
     def track(self, frame: Frame) -> Face | None:
         """The face in a frame."""
-
-    def close(self) -> None:
-        """Give everything back."""
 
 
 class Holds(Protocol):
@@ -42,20 +46,30 @@ class Holds(Protocol):
         """What goes out without an avatar."""
 
 
-def followed(tracker: Tracks, compositor: Holds, frame: Frame, statistics: Statistics) -> Face | Picture:
-    """Where every frame begins: its face, or the holding picture where there is none."""
+def followed(tracker: Tracks, frame: Frame, statistics: Statistics) -> Face | None:
+    """Where every frame begins: its face, if one is found."""
     with statistics.stage("tracking"):
         face = tracker.track(frame)
-    if face is not None:
-        return face
-    statistics.frame_without_face()
-    with statistics.stage("compositing"):
-        return compositor.holding(frame)
+    if face is None:
+        statistics.frame_without_face()
+    return face
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A frame that was looked at: its face and what is to be drawn; None where there is none."""
+
+    frame: Frame
+    face: Face | None
+    latent: Latent | None
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages of the work thread, in the frame's order."""
+    """The stages of the work thread, in the frame's order.
+
+    ``look`` and ``show`` remember what came before, so frames must come to each in order; ``portray`` does not.
+    """
 
     tracker: Tracker
     aligner: Aligner | PhotographicAligner
@@ -65,11 +79,21 @@ class Stages:
     generator: Generator | PhotographicGenerator
     compositor: Compositor | PhotographicCompositor
 
+    @property
+    def at_once(self) -> int:
+        """How many threads had best portray at the same time."""
+        return self.generator.at_once
+
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
-        face = followed(self.tracker, self.compositor, frame, statistics)
-        if isinstance(face, Picture):
-            return face
+        looked = self.look(frame, statistics)
+        return self.show(looked, self.portray(looked, statistics), statistics)
+
+    def look(self, frame: Frame, statistics: Statistics) -> Looked:
+        """Who is in a frame, and what they do."""
+        face = followed(self.tracker, frame, statistics)
+        if face is None:
+            return Looked(frame, None, None)
         with statistics.stage("alignment"):
             crop = self.aligner.align(frame, face)
         with statistics.stage("encoding"):
@@ -77,11 +101,19 @@ class Stages:
         with statistics.stage("smoothing"):
             latent = self.smoother.smooth(latent)
         with statistics.stage("editing"):
-            latent = self.editor.edit(latent)
+            return Looked(frame, face, self.editor.edit(latent))
+
+    def portray(self, looked: Looked, statistics: Statistics) -> Portrait | None:
+        """The avatar alone."""
+        if looked.latent is None:
+            return None
         with statistics.stage("generating"):
-            portrait = self.generator.generate(latent)
+            return self.generator.generate(looked.latent)
+
+    def show(self, looked: Looked, portrait: Portrait | None, statistics: Statistics) -> Picture:
+        """The avatar in the picture; the holding picture without one."""
         with statistics.stage("compositing"):
-            return self.compositor.composite(frame, face, portrait)
+            return self.compositor.composite(looked.frame, looked.face, portrait)
 
     def drawn_by(self, generator: Generator) -> Stages:
         """The same, with all that is remembered, and another generator."""

@@ -123,8 +123,9 @@ class Step:
         return Portrait(*self._step("generate", latent), np.zeros((8, 8, 4), np.uint8), latent.transform)
 
     def composite(self, frame: Frame, face: Face | None, portrait: Portrait | None) -> Picture:
-        assert face is not None
-        assert portrait is not None
+        if face is None or portrait is None:
+            assert face is portrait
+            return self.holding(frame)
         assert frame.frame_id == face.frame_id == portrait.frame_id
         return Picture(*self._step("composite", frame), np.full_like(frame.pixels, AVATAR))
 
