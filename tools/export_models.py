@@ -69,6 +69,8 @@ class Synthesis(nn.Module):
         super().__init__()
         self.generator = generator
         self.register_buffer("doubling", doubling(), persistent=False)
+        # Every colour gets the same four sub-pixels. A 1x1 convolution, because OpenVINO repeats channels slowly.
+        self.register_buffer("each_colour", torch.eye(4).repeat(4, 1)[:, :, None, None], persistent=False)
 
     def forward(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> Tensor:
         """See the class."""
@@ -86,7 +88,7 @@ class Synthesis(nn.Module):
         hiding = g.cover.hiding(x, code128, w[9])
         for part, rgba in zip(hiding.chunk(len(WORN), 1), g.cover.colour(w[9]), strict=True):
             opaque = rgba.repeat_interleave(4, 1)[:, :, None, None]
-            folded = folded + part.repeat(1, 4, 1, 1) * (opaque - folded)
+            folded = folded + F.conv2d(part, self.each_colour) * (opaque - folded)
         return F.pixel_shuffle(folded + painted(g.painted, code128, w[9]), 2)
 
 
