@@ -11,6 +11,8 @@ Torch only; run time uses the exported ONNX file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -262,35 +264,37 @@ class PortraitGenerator(nn.Module):
 
     def synthesis(self, drawn: Tensor, w: tuple[Tensor, ...], maps: list[Tensor]) -> list[Tensor]:
         """Pictures [N, 4, 64, 64], then one twice as large for every map in ``maps``."""
+        return self.levels(drawn, w, maps)[0]
+
+    def levels(self, drawn: Tensor, w: tuple[Tensor, ...], maps: list[Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The pictures; the last features; the last picture before anything is laid over it."""
         x = self.convs[0](drawn, w[0])
         for i in (1, 2):
             x = self.convs[i](x, w[i])
         y = self.rgb[0](x, w[7])
-        pictures = [y]
+        pictures, bare = [y], y
         for level, features in enumerate(maps):
-            injected, painted = self.from_maps(level, features, w)
+            both, here = slice(2 * level, 2 * level + 2), w[3 + 2 * level : 5 + 2 * level]
+            injected = injections(self.inject[both], self.worn[both], features, here)
             for i in (0, 1):
-                layer = 3 + 2 * level + i
-                x = self.convs[layer](x, w[layer], injected[i])
+                x = self.convs[3 + 2 * level + i](x, here[i], injected[i])
             y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
-            y = y + self.rgb[1 + level](x, w[8 + level])
-            if painted is not None:
-                y = self.cover(y, self.cover.hiding(x, features, w[9]), w[9]) + painted
+            y = bare = y + self.rgb[1 + level](x, w[8 + level])
+            if level == 1:
+                y = self.cover(y, self.cover.hiding(x, features, w[9]), w[9]) + self.painted(features, w[9])
             pictures.append(y)
-        return pictures
+        return pictures, x, bare
 
-    def from_maps(
-        self, level: int, features: Tensor, w: tuple[Tensor, ...]
-    ) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
-        """What the maps add to both convolutions of a level, and, at 128 px, straight to the picture."""
-        first, second = 2 * level, 2 * level + 1
-        worn = [self.worn[i](w[3 + i])[:, None, :, None, None] for i in (first, second)]
+
+def injections(
+    layers: Iterable[nn.Module], gates: Iterable[nn.Module], features: Tensor, w: tuple[Tensor, ...]
+) -> list[Tensor]:
+    """What the maps add to the convolutions of a level: for each its layer, its gate and its w [N, 256]."""
+    added = []
+    for layer, gate, code in zip(layers, gates, w, strict=True):
         # What is worn is folded into the weights, so that the maps, which need no gradient, are read as they are.
-        layers = [self.inject[i] for i in (first, second)]
-        weights = [layer.get_parameter("weight") * gate for layer, gate in zip(layers, worn, strict=True)]
-        biases = [layer.get_parameter("bias")[:, None, None] for layer in layers]
-        if features.shape[0] == 1:  # as the live program draws
-            a, b = (F.conv2d(features, matrix[0]) + bias for matrix, bias in zip(weights, biases, strict=True))
-        else:
-            a, b = (each_by_its_own(features, m[..., 0, 0]) + bias for m, bias in zip(weights, biases, strict=True))
-        return (a, b), self.painted(features, w[9]) if level == 1 else None
+        matrix = layer.get_parameter("weight") * gate(code)[:, None, :, None, None]
+        one = features.shape[0] == 1  # as the live program draws
+        mixed = F.conv2d(features, matrix[0]) if one else each_by_its_own(features, matrix[..., 0, 0])
+        added.append(mixed + layer.get_parameter("bias")[:, None, None])
+    return added

@@ -155,12 +155,19 @@ def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
     """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 72, size, size].
 
-    ``rest`` are the points at rest and the hair's numbers [N, 47, 3], ``motion`` is [N, motion]. A head in natural
-    proportions is narrower by up to 8 %, which the ears' places tell; everything is mapped in the width of the toon's.
+    ``rest`` are the points at rest and the hair's numbers [N, 47, 3], ``motion`` is [N, motion].
+    """
+    return map_along(rays_of(motion, size)[0], rest, motion, size)
+
+
+def map_along(rays: Rays, rest: Tensor, motion: Tensor, size: int) -> Tensor:
+    """:func:`head_map` of other rays in the head's frame, a square of ``size`` by ``size``.
+
+    A head in natural proportions is narrower by up to 8 %, which the ears' places tell; everything is mapped in the
+    width of the toon's.
     """
     width = ((rest[:, 33, :1] - rest[:, 16, :1]) / (2 * 0.83)).clamp(0.9, 1.02)
     unsqueezed = torch.cat([1 / width, torch.ones_like(width), torch.ones_like(width)], 1)
-    rays = rays_of(motion, size)[0]
     rays = Rays(rays.start * unsqueezed, F.normalize(rays.way * unsqueezed[..., None], dim=1), rays.turn)
     head = head_coordinates(rays, size)
     gaze = motion[:, MOTION.index("gaze_x") : MOTION.index("gaze_y") + 1]

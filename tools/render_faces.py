@@ -4,7 +4,7 @@
 
 Writes ``train-0000.npy`` ... (RGBA uint8 [500, 256, 256, 4]) with ``train-0000.parameters.npy`` (float32
 [500, parameters]) beside each, the same for ``held_out``. A shard that is there already is kept; shards depend on the
-seed and their number alone.
+seed and their number alone. With ``--size 512`` a shard holds 125, so that its file is as large.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from tools.face_world.sampling import perform, person
 SHARD, SIZE = 500, 256
 
 
-def render(out: Path, split: str, shard: int, count: int, seed: int) -> None:
+def a_shard(size: int) -> int:
+    """How many pictures of ``size`` make a file of the usual length."""
+    return max(1, SHARD * SIZE**2 // size**2)
+
+
+def render(out: Path, split: str, shard: int, count: int, seed: int, size: int = SIZE) -> None:
     """Draw one shard unless it is there."""
     target = out / f"{split}-{shard:04d}.npy"
     if target.exists():
@@ -30,7 +35,7 @@ def render(out: Path, split: str, shard: int, count: int, seed: int) -> None:
     np.save(target.with_suffix(".parameters.npy"), rows)
     building = target.with_suffix(".building")
     with building.open("wb") as file:
-        np.save(file, draw(rows, SIZE))
+        np.save(file, draw(rows, size))
     building.replace(target)
     print(f"{target}: {count} pictures", flush=True)
 
@@ -42,11 +47,13 @@ def main() -> None:
     a.add_argument("--train", type=int, default=16000, help="pictures to train on")
     a.add_argument("--held-out", type=int, default=400, help="pictures of people who are not trained on")
     a.add_argument("--seed", type=int, default=1)
+    a.add_argument("--size", type=int, default=SIZE, help="of a picture, in pixels")
     o = a.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     for split, total in (("held_out", o.held_out), ("train", o.train)):
-        for shard in range(-(-total // SHARD)):
-            render(o.out, split, shard, min(SHARD, total - shard * SHARD), o.seed)
+        each = a_shard(o.size)
+        for shard in range(-(-total // each)):
+            render(o.out, split, shard, min(each, total - shard * each), o.seed, o.size)
 
 
 if __name__ == "__main__":

@@ -297,7 +297,7 @@ def main() -> None:
     train(run, held_out, o.minutes, o.sharpen, file)
 
 
-def keep_memory() -> None:
+def keep_memory(module: str) -> None:
     """Start again with an allocator that keeps and reuses what it has, in huge pages (glibc's tunables, Linux).
 
     Every step makes and drops some hundred tensors of 20 MB. Given back to the system each time, their page faults
@@ -307,10 +307,10 @@ def keep_memory() -> None:
         return
     kept = {"hugetlb": 1, "mmap_max": 0, "trim_threshold": 10**11, "top_pad": 5 * 10**8}
     tunables = ":".join(f"glibc.malloc.{name}={value}" for name, value in kept.items())
-    command = [sys.executable, "-m", "tools.train_generator", *sys.argv[1:]]
+    command = [sys.executable, "-m", module, *sys.argv[1:]]
     os.execve(sys.executable, command, {**os.environ, "GLIBC_TUNABLES": tunables})
 
 
 if __name__ == "__main__":
-    keep_memory()
+    keep_memory("tools.train_generator")
     main()

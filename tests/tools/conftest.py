@@ -28,14 +28,24 @@ def face_world():
 @pytest.fixture(scope="session")
 def heads(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight heads of 64 px to train on and four that are held out, as ``render_faces`` writes them."""
+    return drawn(face_world, tmp_path_factory.mktemp("heads"), {"train": 8, "held_out": 4}, 64)
+
+
+@pytest.fixture(scope="session")
+def large_heads(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two heads of 512 px to train on and one that is held out."""
+    return drawn(face_world, tmp_path_factory.mktemp("large"), {"train": 2, "held_out": 1}, 512)
+
+
+def drawn(face_world, folder: Path, counts: dict[str, int], size: int) -> Path:
+    """A folder of shards."""
     from tools.face_world.sampling import perform, person
 
-    folder = tmp_path_factory.mktemp("heads")
-    for split, count in (("train", 8), ("held_out", 4)):
+    for split, count in counts.items():
         random = np.random.default_rng(count)
         rows = np.stack([perform(person(random), random) for _ in range(count)])
         np.save(folder / f"{split}-0000.parameters.npy", rows)
-        np.save(folder / f"{split}-0000.npy", face_world.draw(rows, 64))
+        np.save(folder / f"{split}-0000.npy", face_world.draw(rows, size))
     return folder
 
 

@@ -18,8 +18,8 @@ def rendering(face_world, monkeypatch: pytest.MonkeyPatch):
     return render_faces
 
 
-def render(rendering, monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["render_faces", "--out", str(out), "--train", "3", "--held-out", "1"])
+def render(rendering, monkeypatch: pytest.MonkeyPatch, out: Path, *more: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["render_faces", "--out", str(out), "--train", "3", "--held-out", "1", *more])
     rendering.main()
 
 
@@ -48,3 +48,13 @@ def test_shards_that_are_there_are_kept_and_others_come_out_the_same(
     np.testing.assert_array_equal(np.load(tmp_path / "train-0000.npy"), first)
     assert (tmp_path / "train-0001.npy").read_bytes() == b"kept"
     assert not np.array_equal(first[0], np.load(tmp_path / "held_out-0000.npy")[0])
+
+
+def test_larger_pictures_come_in_shards_of_as_many_bytes(
+    rendering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendering, "SHARD", 8)
+    render(rendering, monkeypatch, tmp_path, "--size", "64")
+    shapes = [np.load(tmp_path / f"train-000{i}.npy").shape for i in (0, 1)]
+    assert shapes == [(2, 64, 64, 4), (1, 64, 64, 4)]
+    assert rendering.a_shard(4096) == 1
