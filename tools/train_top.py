@@ -25,10 +25,13 @@ from torch import Tensor, nn
 
 from engines.portrait_top import SIZE, LargeGenerator, Top, begin, window_map
 from engines.spatial_code import drawing, head_map, project
-from tools.train_generator import FASTER, READERS, Faces, Model, distance, keep_memory, mixed_codes, weights
+from tools.train_generator import Faces, Model, distance, keep_memory, mixed_codes, weights
 
 HEADS, WINDOWS, EDGE, MARGIN = 4, 2, 128, 4  # heads a step, windows of each; a window's edge and what of it is border
-RATE = 1.5e-3
+# What begins as the level below is good already: it learns slowly. Numbers that read W meet 256 others in every pixel.
+RATE, OF_W = 1e-3, 0.1
+RATES = {"convs": 1.0, "inject": 1.0, "rgb": 1.0, "painted": 0.1, "cover": 0.03, "worn": 0.03}
+READ_W = ("affine.weight", "colours.weight", *(f"worn{part}.weight" for part in ("", ".0", ".1")))
 
 
 class Below(NamedTuple):
@@ -47,6 +50,11 @@ def cut(pictures: Tensor, places: Tensor, edge: int) -> Tensor:
     return torch.stack(found).contiguous(memory_format=torch.channels_last)
 
 
+def times_of(name: str) -> float:
+    """By how much of the rate a parameter of the top learns."""
+    return RATES[name.partition(".")[0]] * (OF_W if name.endswith(READ_W) else 1.0)
+
+
 class Training:
     """Everything that a step changes and a checkpoint holds."""
 
@@ -59,11 +67,7 @@ class Training:
         self.top = top.to(device, memory_format=torch.channels_last)
         mean = torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
         self.average = torch.optim.swa_utils.AveragedModel(self.top, multi_avg_fn=mean)
-        named = list(self.top.named_parameters())
-        groups = [
-            {"params": [p for n, p in named if n.startswith(READERS) == reads], "times": FASTER if reads else 1.0}
-            for reads in (False, True)
-        ]
+        groups = [{"params": [p], "times": times_of(name)} for name, p in self.top.named_parameters()]
         self.optimiser = torch.optim.Adam(groups, betas=(0.5, 0.99))
         self.map, self.window_map, self.levels, self.draw = head_map, window_map, self._levels, self.top.forward
         if not eager:
