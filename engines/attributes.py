@@ -28,6 +28,7 @@ DOMAINS = ("domain_clay", "domain_comic", "domain_natural")  # how the head is d
 RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
 GEAR_FROM = 0.9  # of 1: dark hair beside real faces reaches 0.84 as headphones
+BEARD_FROM = 0.5  # real faces without any reach 0.42
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
@@ -66,7 +67,7 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result["light_y"] = max(attributes["light_y"], LIGHT_FROM)
     result["light_x"] = min(max(attributes["light_x"], -LIGHT_ASIDE), LIGHT_ASIDE)
     for name in ("beard", "goatee", "moustache", "stubble"):
-        result[name] = max(attributes[name], 0.5) if attributes[name] > 0.3 else 0.0
+        result[name] = attributes[name] if attributes[name] > BEARD_FROM else 0.0
     for name in ("freckles", "earrings"):  # real faces without any reach 0.3
         result[name] = attributes[name] if attributes[name] > 0.4 else 0.0
     return result
