@@ -38,6 +38,7 @@ from tools.gates import open_gates
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
 READERS, FASTER = ("inject", "painted", "cover"), 3.0  # what reads the maps learns from few pictures each
 CRITIC_RATE, CRITIC_SHARE = 4e-4, 0.5  # its learning rate; its part of the gradient beside the distance's
+SHARPENING = 0.12  # with the critic at least this part of the rate: what was learnt till then is settled
 
 
 def attribute_names() -> list[str]:
@@ -261,8 +262,10 @@ def train(run: Training, held_out: Faces, minutes: list[float], sharpen: float, 
         if stage != stage_was and stage_was >= 0:
             run.average.module.load_state_dict(run.model.state_dict())
         stage_was, size = stage, SIZES[stage]
-        rate = RATES[stage] * min(1.0, 20 * through + 0.05) * max(0.04, 0.5 + 0.5 * math.cos(math.pi * through))
-        run.take(size, BATCHES[stage], rate, size == SIZES[-1] and total - run.spent < 60 * sharpen)
+        sharpened = size == SIZES[-1] and total - run.spent < 60 * sharpen
+        least = SHARPENING if sharpened else 0.04
+        rate = RATES[stage] * min(1.0, 20 * through + 0.05) * max(least, 0.5 + 0.5 * math.cos(math.pi * through))
+        run.take(size, BATCHES[stage], rate, sharpened)
         now = time.monotonic()
         run.spent, last = run.spent + min(now - last, 10.0), now
         if run.spent - saved_at > 180 or stage_of(run.spent, minutes)[1] >= 1:
