@@ -40,6 +40,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 MODELS = ("toon",)
 PARTS = ("encoder", "mapping", "motion_code", "synthesis")
 ROUNDED = "synthesis_int8"  # stands in for "synthesis" with precision int8
+SIZES = (256, 512)  # edges of the pictures, pixels
+LARGE = {"motion_code": "motion_code_512", "synthesis": "synthesis_512"}  # stand in for these at 512 px
 LAYERS = 10
 
 Floats = npt.NDArray[np.float32]
@@ -75,10 +77,11 @@ class BundledModel:
     synthesis: Network
     directions: Mapping[str, Direction]
     at_once: int = 1
+    size_px: int = SIZES[0]
 
     def describe(self) -> str:
         """What runs where, in one line."""
-        return f"{self.name}: {self.synthesis.describe()}"
+        return f"{self.name} at {self.size_px} px: {self.synthesis.describe()}"
 
 
 def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
@@ -114,10 +117,13 @@ def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
     return file
 
 
-def load(name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str = "auto") -> BundledModel:
+def load(
+    name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str = "auto", resolution: str = "auto"
+) -> BundledModel:
     """A bundled model, loaded once and shared by all who ask.
 
     precision: of the synthesis network: f32, bf16, int8, or auto for the fastest on this processor.
+    resolution: 256, 512, or auto: 512 on a GPU if its weights are there, else 256.
     Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it).
     """
     if name not in MODELS:
@@ -127,23 +133,37 @@ def load(name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str
     if device == "cuda":
         if precision != "auto":
             raise EngineError(f"--precision {precision} is for a CPU; wanted --precision auto with --device cuda")
-        return _loaded(name, folder, "auto", on_gpu=True)
+        return _loaded(name, folder, "auto", _size(resolution, folder, on_gpu=True), on_gpu=True)
     import openvino as ov
 
     from engines.openvino_engine import chosen_precision
 
-    return _loaded(name, folder, chosen_precision(precision, ov.Core(), rounded=True))
+    size_px = _size(resolution, folder, on_gpu=False)
+    if size_px == SIZES[1] and precision == "int8":
+        raise EngineError("--precision int8 draws 256 px; wanted --resolution 256, or f32, bf16 or auto with 512")
+    taken = chosen_precision(precision, ov.Core(), rounded=size_px == SIZES[0])
+    return _loaded(name, folder, taken, size_px)
+
+
+def _size(resolution: str, folder: Path, on_gpu: bool) -> int:
+    """The edge of the pictures, pixels. Raises ModelError where the weights for it are not there."""
+    needed = ("portrait_top",) if on_gpu else tuple(LARGE.values())
+    there = set(needed) <= set(manifest(folder))
+    if resolution == "512" and not there:
+        raise ModelError("the installed weights draw 256 px, not 512; wanted --resolution 256 or auto")
+    return SIZES[1] if resolution == "512" or (resolution == "auto" and on_gpu and there) else SIZES[0]
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> BundledModel:
+def _loaded(name: str, folder: Path, precision: str, size_px: int, on_gpu: bool = False) -> BundledModel:
     from safetensors.numpy import load_file
 
     from engines.openvino_engine import OpenVinoEngine
 
     rows, streams = manifest(folder), 1 if on_gpu else at_once(precision)
-    drawn = _on_gpu(rows, folder) if on_gpu else {}
-    taken = {**{part: part for part in PARTS}, "synthesis": ROUNDED if precision == "int8" else "synthesis"}
+    drawn = _on_gpu(rows, folder, size_px) if on_gpu else {}
+    taken = {**{part: part for part in PARTS}, **({"synthesis": ROUNDED} if precision == "int8" else {})}
+    taken |= LARGE if size_px == SIZES[1] else {}
     taken = {part: row for part, row in taken.items() if part not in drawn}
     files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
     with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
@@ -161,20 +181,22 @@ def _loaded(name: str, folder: Path, precision: str, on_gpu: bool = False) -> Bu
             if part in precise
         }
         if "motion_code" in taken:
-            digest = rows["motion_code"]["sha256"]
+            digest = rows[taken["motion_code"]]["sha256"]
             jobs["motion_code"] = pool.submit(DrawingEngine, files["motion_code"], streams=streams, digest=digest)
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
     directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
-    return BundledModel(name=name, directions=directions, at_once=streams, **engines)
+    return BundledModel(name=name, directions=directions, at_once=streams, size_px=size_px, **engines)
 
 
-def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Network]:
+def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path, size_px: int) -> dict[str, Network]:
     """What draws, on a GPU. Raises EngineError where it cannot be used."""
     choose_device("cuda", 0, gpu_facts())  # before torch is loaded
     if "portrait" not in rows:
         raise ModelError(f"the list of bundled models in {folder} has no row 'portrait'; install avatar-live again")
     from engines.cuda_bundled import networks_on_gpu
 
-    return dict(zip(("motion_code", "synthesis"), networks_on_gpu(verify(rows["portrait"], folder)), strict=True))
+    top = verify(rows["portrait_top"], folder) if size_px == SIZES[1] else None
+    networks = networks_on_gpu(verify(rows["portrait"], folder), top=top)
+    return dict(zip(("motion_code", "synthesis"), networks, strict=True))

@@ -13,7 +13,7 @@ import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,13 @@ from engines.cuda_timing import median_ms
 from engines.devices import LEAST_BYTES, choose_device, gpu_errors, gpu_facts
 from engines.errors import ModelError
 from engines.motion import MOTION
-from engines.portrait import ModulatedConv2d, PortraitGenerator
+from engines.portrait import DIM, ModulatedConv2d, PortraitGenerator
+from engines.portrait_top import LargeGenerator, Top
 from kernels.program import Programs, cuda_program
 
 Array = npt.NDArray[Any]
-PREFIX = "generator."
+Filled = TypeVar("Filled", PortraitGenerator, Top)
+PREFIX, TOP_PREFIX = "generator.", "top."
 
 
 class HeldOnGpu:
@@ -78,20 +80,31 @@ def portrait_network(file: Path) -> PortraitGenerator:
 
     Raises ModelError when the file cannot be read or belongs to another version of the network.
     """
+    with torch.device("meta"):
+        network = PortraitGenerator()
+    return _filled(network, file, PREFIX)
+
+
+def top_network(file: Path) -> Top:
+    """The generator's top, likewise."""
+    with torch.device("meta"):
+        top = Top()
+    return _filled(top, file, TOP_PREFIX)
+
+
+def _filled(network: Filled, file: Path, prefix: str) -> Filled:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    with torch.device("meta"):
-        network = PortraitGenerator()
     try:
-        tensors = {name.removeprefix(PREFIX): value.float() for name, value in load_file(file).items()}
+        tensors = {name.removeprefix(prefix): value.float() for name, value in load_file(file).items()}
         network.load_state_dict(tensors, strict=True, assign=True)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"the model file {file} cannot be read ({error}); install avatar-live again") from None
     except RuntimeError as error:
         why = " ".join(str(error).split())[:200]
         raise ModelError(f"the model file {file} does not fit this version ({why}); install it again") from None
-    for conv in network.convs:
+    for conv in network.modules():
         if isinstance(conv, ModulatedConv2d) and conv.up:  # a constant, which no file holds
             conv.fir = ModulatedConv2d(1, len(conv.weight), up=True).fir
     return network.eval().requires_grad_(False)
@@ -100,9 +113,9 @@ def portrait_network(file: Path) -> PortraitGenerator:
 class CudaMotionCode:
     """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code; see ``PortraitGenerator``."""
 
-    def __init__(self, network: PortraitGenerator, device: str = "cuda") -> None:
+    def __init__(self, network: PortraitGenerator | LargeGenerator, device: str = "cuda") -> None:
         self.network, self._constants, self._lock = network, MadeOnce(), threading.Lock()
-        self._w = torch.zeros(1, network.painted.affine.in_features, device=device)
+        self._w = torch.zeros(1, DIM, device=device)
         self._motion = torch.zeros(1, len(MOTION), device=device)
         self._codes: tuple[Tensor, ...] = ()
         with gpu_errors():
@@ -116,7 +129,7 @@ class CudaMotionCode:
 
     @torch.no_grad()
     def infer(self, *inputs: Array) -> tuple[Array, ...]:
-        """The codes at 32, 64 and 128 px, still on the GPU. Raises EngineError when the GPU fails."""
+        """The codes at 32, 64, 128 px (and 256), still on the GPU. Raises EngineError when the GPU fails."""
         w, motion = inputs
         with self._lock, gpu_errors():
             self._w.copy_(torch.from_numpy(np.ascontiguousarray(w, np.float32)))
@@ -166,18 +179,21 @@ class CudaPortraitSynthesis:
 
 @functools.lru_cache(maxsize=2)
 def networks_on_gpu(
-    file: Path, device: str = "cuda", programs: Programs = cuda_program
+    file: Path, device: str = "cuda", programs: Programs = cuda_program, top: Path | None = None
 ) -> tuple[CudaMotionCode, CudaPortraitSynthesis]:
-    """Motion code and synthesis of a file of weights. device, programs: where they run; tests run on the host.
+    """Motion code and synthesis of a file of weights; top: of 512 px, with this file too.
+
+    device, programs: where they run; tests run on the host.
 
     Raises EngineError for a GPU that cannot be used, ModelError for the file.
     """
     on_gpu = device == "cuda"
     if on_gpu:
         choose_device(device, LEAST_BYTES, gpu_facts())  # raises where it cannot
-    network = portrait_network(file)
+    network, above = portrait_network(file), None if top is None else top_network(top)
     with gpu_errors(), torch.no_grad():
-        network = network.to(device)
+        network, above = network.to(device), None if above is None else above.to(device)
         choices, measure = (choices_here(), lambda call: median_ms(call, 20)) if on_gpu else (None, None)
-        engine = CudaPortrait(network, choices=choices, measure=measure, programs=programs)
-        return CudaMotionCode(network, device), CudaPortraitSynthesis(engine)
+        engine = CudaPortrait(network, choices=choices, measure=measure, programs=programs, top=above)
+        whole = network if above is None else LargeGenerator(network, above)
+        return CudaMotionCode(whole, device), CudaPortraitSynthesis(engine)

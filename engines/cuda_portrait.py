@@ -6,7 +6,8 @@
 The network is ``engines.portrait``: what the detail maps add comes into the layers' epilogue as an addend, and every
 colour layer's matrix comes from W; the last of them lays what is worn over the picture. All sizes are those of the
 weights. Leaky ReLU keeps positive factors, so the gain of sqrt(2) stands behind it and everything that is added before
-it is divided by that.
+it is divided by that. A top (``engines.portrait_top``) is one level more, by the same kernels: what is worn is then
+laid over its picture instead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from engines.layer_choices import LayerChoices
 from engines.layer_runners import Measure, Runner, Runners
 from engines.portrait import ModulatedConv2d, PaintedRGB, PortraitGenerator
+from engines.portrait_top import ROWS_READ, Top
 from engines.spatial_code import GRID
 from kernels.filter_act import Finish
 from kernels.painted_rgb import PARTS, Second, painted_rgb_into
@@ -46,18 +48,20 @@ class Layer:
 class CudaPortrait:
     """A portrait generator at batch 1.
 
-    network: its weights, on the device that will draw. choices, measure, programs: see ``engines.layer_runners``.
+    network, top: weights, on the device that will draw. choices, measure, programs: see ``engines.layer_runners``.
     grid: edge of the smallest features in pixels; tests draw small pictures.
     """
 
     def __init__(
         self, network: PortraitGenerator, *, choices: LayerChoices | None = None, measure: Measure | None = None,
-        programs: Programs = cuda_program, grid: int = GRID,
+        programs: Programs = cuda_program, grid: int = GRID, top: Top | None = None,
     ) -> None:  # fmt: skip
         self.programs, self._runners = programs, Runners(programs, 1, choices, measure)
         like = network.painted.bias
         self._like, self._styles = like, []  # type: tuple[Tensor, list[StyleLayer]]
-        convs = [conv for conv in network.convs if isinstance(conv, ModulatedConv2d)]
+        parts: list[PortraitGenerator | Top] = [network] if top is None else [network, top]
+        convs = [conv for part in parts for conv in part.convs if isinstance(conv, ModulatedConv2d)]
+        rows = list(range(len(network.convs))) + (list(ROWS_READ) if top else [])  # of W+, by convolution
         self._first_up = next(number for number, conv in enumerate(convs) if conv.up)
         self._levels = sum(conv.up for conv in convs)
         ones = torch.tensor([1.0, 2.0, 1.0, 0.0], device=like.device) / 4
@@ -65,15 +69,16 @@ class CudaPortrait:
         size, self._convs = grid, []  # type: tuple[int, list[Layer]]
         for number, conv in enumerate(convs):
             size = 2 * size if conv.up else size
-            self._convs.append(self._conv(conv, size, number))
+            self._convs.append(self._conv(conv, size, rows[number]))
+        pairs = [pair for part in parts for pair in zip(part.inject, part.worn, strict=True)]
         self._injections = [
-            self._injection(layer, gate, self._convs[self._first_up + number].y.shape[-1], self._first_up + number)
-            for number, (layer, gate) in enumerate(zip(network.inject, network.worn, strict=True))
+            self._injection(layer, gate, self._convs[number].y.shape[-1], rows[number])
+            for number, (layer, gate) in enumerate(pairs, self._first_up)
             if isinstance(layer, nn.Conv2d) and isinstance(gate, nn.Linear)
         ]
         self._table = style_table(self._styles)
-        rows = int(len(convs) + len(network.rgb))
-        self.wplus = torch.zeros(1, rows, convs[0].affine.in_features, device=like.device)
+        count = int(len(network.convs) + len(network.rgb))
+        self.wplus = torch.zeros(1, count, convs[0].affine.in_features, device=like.device)
         self._room = StyleRoom(self._table, 1, like.device)
         features, half = network.painted.affine.out_features // WAYS, torch.float16
         widths = [convs[0].weight.shape[1]] + [features] * self._levels
@@ -82,7 +87,8 @@ class CudaPortrait:
         self.codes = [torch.zeros(1, width, size, size, device=like.device) for width, size in sized]
         self._maps = [empty_channels_last(1, width, size, size, like, half) for width, size in sized]
         self._pictures = [torch.zeros(1, 2 * size, 2 * size, PARTS, device=like.device) for size in sizes]
-        self._paint(network, rows)
+        rgb = [layer for layer in (*network.rgb, *([top.rgb] if top else [])) if isinstance(layer, PaintedRGB)]
+        self._paint(rgb, [*range(len(network.convs), count), *ROWS_READ[-1:]][: len(rgb)], parts[-1])
 
     def _conv(self, conv: ModulatedConv2d, size: int, row: int) -> Layer:
         weight, up = conv.weight.detach(), 2 if conv.up else 1
@@ -101,10 +107,8 @@ class CudaPortrait:
         bias = (conv.bias.detach() / ROOT).contiguous()
         return Layer(self._runners.runner(weight, packed, y, 1), y, bias, PLAIN)
 
-    def _paint(self, network: PortraitGenerator, rows: int) -> None:
-        """The matrices of all colour layers side by side: where each lies, and the biases."""
-        rgb = [layer for layer in network.rgb if isinstance(layer, PaintedRGB)]
-        wanted = [rows - len(rgb) + number for number in range(len(rgb))]
+    def _paint(self, rgb: list[PaintedRGB], wanted: list[int], last: PortraitGenerator | Top) -> None:
+        """The matrices of all colour layers side by side: where each lies, and the biases; their rows of W+."""
         self._affine = torch.cat([layer.affine.weight for layer in rgb]).float().contiguous()
         self._affine_bias = torch.cat([layer.affine.bias for layer in rgb]).float().contiguous()
         counts = [layer.affine.out_features for layer in rgb]
@@ -116,8 +120,8 @@ class CudaPortrait:
             self._mixed[:, start : start + count].view(1, -1, WAYS) for start, count in zip(starts, counts, strict=True)
         ]
         self._paint_biases = [layer.bias.detach().float().contiguous() for layer in rgb]
-        self._cover, self._painting = network.cover, network.painted
-        self._paint_biases[-1] = torch.cat([self._paint_biases[-1], network.cover.bias().detach().float()])
+        self._cover, self._painting = last.cover, last.painted
+        self._paint_biases[-1] = torch.cat([self._paint_biases[-1], last.cover.bias().detach().float()])
 
     @torch.no_grad()
     def run(self, wplus: Tensor | None = None, codes: Sequence[Tensor] | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 ``motion_code.onnx`` gives the maps at 128 px and what the code's start has beside them. Their means over 2x2 and 4x4
 pixels, and the order that the synthesis network reads best, channels last, are made here: OpenCV needs a fifth to a
-tenth of the time that OpenVINO takes for the same.
+tenth of the time that OpenVINO takes for the same. ``motion_code_512.onnx`` gives the maps at 256 px too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HELD = 3
 
 
 class DrawingEngine:
-    """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code at 32, 64 and 128 px.
+    """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code at 32, 64, 128 px; 256 too.
 
     file, streams, digest: ``motion_code.onnx``, see ``engines.openvino_engine``. One core computes one, because a
     second would be half as busy and gain a tenth (docs/decisions/0081).
@@ -44,16 +44,17 @@ class DrawingEngine:
 
         They are the engine's own and change with the same thread's third call from here.
         """
-        start, fine = self._engine.infer(*inputs)
+        start, fine, *finer = self._engine.infer(*inputs)
         (channels, size), first = fine.shape[1:3], start.shape[1]
         middle = _halved(fine[0])
         coarse = _halved(middle[_ROWS])
         if not hasattr(self._local, "rooms"):
             shapes = [(size // 4, first + len(_ROWS)), (size // 2, channels), (size, channels)]
+            shapes += [(maps.shape[-1], channels) for maps in finer]
             rooms = [tuple(np.zeros((1, s, s, c), np.float32) for s, c in shapes) for _ in range(HELD)]
             self._local.rooms = itertools.cycle(rooms)
         rooms_now: Iterator[tuple[Array, ...]] = self._local.rooms
-        drawn = (np.concatenate([start[0], coarse]), middle, fine[0])
+        drawn = (np.concatenate([start[0], coarse]), middle, fine[0], *(maps[0] for maps in finer))
         return tuple(_laid_out(maps, room) for maps, room in zip(drawn, next(rooms_now), strict=True))
 
     def describe(self) -> str:

@@ -65,6 +65,10 @@ def run(
     mirror: Annotated[bool, typer.Option("--mirror", help="Flip left and right.")] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="On a CPU: auto, f32, int8 or bf16.")] = None,
+    resolution: Annotated[
+        str | None,
+        typer.Option(metavar="PX", help="Of the portraits: 256, 512 or auto, which is 512 on a GPU. \\[auto]"),
+    ] = None,
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop after this long.")] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Play files at their own pace, dropping frames.")
@@ -111,6 +115,7 @@ def run(
             "capture.mirror": mirror or None,
             "generating.device": device,
             "generating.precision": precision,
+            "generating.resolution": resolution,
             "pipeline.duration_s": duration,
             "pipeline.pace": "newest" if realtime else None,
             **_size(size, fit),

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 SECONDS = 20  # how long a foreign tool may take to answer
 DRAWINGS = 9  # portraits that are drawn to time a runtime
 
+# Device, precision and resolution that a model is loaded with; the first must work.
+WAYS = (
+    ("cpu", "auto", "auto"), ("cpu", "f32", "auto"), ("cpu", "int8", "auto"), ("cpu", "bf16", "auto"),
+    ("cpu", "auto", "512"), ("cuda", "auto", "auto"), ("cuda", "auto", "256"),
+)  # fmt: skip
+
 State = Literal["good", "missing", "broken"]
 MARKS: dict[State, tuple[str, str]] = {"good": ("ok", "green"), "missing": ("--", "yellow"), "broken": ("!!", "red")}
 
@@ -209,12 +215,14 @@ def _runtimes() -> Iterable[Finding]:
 
     for name in MODELS:
         best: BundledModel | None = None  # the one that auto takes: asked for first, and loaded once
-        for device, precision in (("cpu", "auto"), ("cpu", "f32"), ("cpu", "int8"), ("cpu", "bf16"), ("cuda", "auto")):
+        for device, precision, resolution in WAYS:
             try:
-                model = load(name, device, precision=precision)
+                model = load(name, device, precision=precision, resolution=resolution)
             except AvatarLiveError as error:
                 where = f"{name} on {device}" + ("" if precision == "auto" else f" in {precision}")
-                yield Finding("broken" if (device, precision) == ("cpu", "auto") else "missing", f"{where}: {error}")
+                where += "" if resolution == "auto" else f" at {resolution} px"
+                broken = (device, precision, resolution) == WAYS[0]
+                yield Finding("broken" if broken else "missing", f"{where}: {error}")
                 continue
             if model is not best:
                 taken = ", taken by --precision auto" if best is None else ""

@@ -59,6 +59,8 @@ def check_precision(settings: GeneratingSettings) -> None:
     """Raise UsageError for a precision that imported models do not have."""
     if settings.device == "cuda" and settings.precision != "auto":
         raise UsageError(f"--precision {settings.precision} is for a CPU; wanted --precision auto with --device cuda")
+    if settings.resolution != "auto":
+        raise UsageError(f"{settings.model!r} draws at a size of its own; wanted --resolution auto")
     if settings.precision == "int8":
         raise UsageError(f"{settings.model!r} has no 8-bit weights; wanted --precision auto, f32 or bf16")
 

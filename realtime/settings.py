@@ -24,6 +24,7 @@ OnLost = Literal["hold", "card", "blur", "raw"]
 Pace = Literal["auto", "newest", "every"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "f32", "int8", "bf16"]
+Resolution = Literal["auto", "256", "512"]
 Rotation = Literal["0", "90", "180", "270"]
 Fit = Literal["keep", "letterbox", "crop"]
 
@@ -178,6 +179,7 @@ class GeneratingSettings(Section):
     blend_from: the first resolution of its looks, in pixels.
     device: auto takes the best that works; cpu and cuda are never left silently.
     precision: of the network that draws, on a CPU: auto takes the fastest that this processor has.
+    resolution: of a bundled model's portraits, pixels: auto takes 512 on a GPU, if its weights are there, else 256.
     """
 
     model: str = "toon"
@@ -185,6 +187,7 @@ class GeneratingSettings(Section):
     blend_from: int = _number(32, 4, 1024)
     device: Device = "auto"
     precision: Precision = "auto"
+    resolution: Resolution = "auto"
 
 
 @dataclass(frozen=True, slots=True)

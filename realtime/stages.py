@@ -131,7 +131,7 @@ def another_generator(settings: Settings) -> Generator:
     """A generator of the same model on the settings' device. Raises ModelError and EngineError."""
     from realtime.generating import Generator
 
-    return Generator(_model(settings))
+    return Generator(_model(settings), settings.alignment.size_px)
 
 
 def _model(settings: Settings) -> BundledModel:
@@ -139,7 +139,7 @@ def _model(settings: Settings) -> BundledModel:
     from realtime.dressing import dressed
 
     wanted = settings.generating
-    model = load(wanted.model, wanted.device, precision=wanted.precision)
+    model = load(wanted.model, wanted.device, precision=wanted.precision, resolution=wanted.resolution)
     return dressed(model, settings.editing.attributes, settings.editing.strength)
 
 
@@ -180,7 +180,7 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
         encoder=memory.encoder,
         smoother=memory.smoother,
         editor=Editor(model.directions, settings.editing.edits),
-        generator=Generator(model),
+        generator=Generator(model, settings.alignment.size_px),
         compositor=Compositor(settings.compositing, size),
     )
 
@@ -199,6 +199,6 @@ def _stages_of_several(settings: Settings, size: tuple[int, int], model: Bundled
         aligner=Aligner(settings.alignment),
         remember=lambda person: remembering(settings, model, worn if person == 0 else None),
         editor=Editor(model.directions, settings.editing.edits),
-        generator=Generator(model),
+        generator=Generator(model, settings.alignment.size_px),
         compositor=GroupCompositor(settings.compositing, size),
     )

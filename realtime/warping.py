@@ -9,6 +9,7 @@ from realtime.frames import Pixels, Transform
 
 _MARGIN = 16  # clear pixels around the picture: so many starts and ends there are to choose from
 _OFF = 0.06  # pixels of the result
+_LARGE = 256  # edge of the pictures that are drawn in place as they are, however small
 
 
 def warp(picture: Pixels, transform: Transform, size: tuple[int, int]) -> Pixels:
@@ -19,7 +20,13 @@ def warp(picture: Pixels, transform: Transform, size: tuple[int, int]) -> Pixels
     A picture that is only moved and enlarged goes through ``cv2.resize``, in half of the time. That begins and ends
     between pixels, so among the windows around the picture one is taken whose edges come to lie between pixels of the
     result too, but for ``_OFF``; ``warpAffine`` itself rounds places to 1/32. Where there is none it is used.
+    A large picture that becomes half as large or less is halved by means first: bilinear steps would skip pixels.
     """
+    while picture.shape[0] > _LARGE and picture.shape[0] % 2 == picture.shape[1] % 2 == 0 and _shrunk(transform):
+        picture = np.asarray(
+            cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8
+        )
+        transform = transform @ np.array([[2.0, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
     scale = float(transform[0, 0])
     upright = abs(transform[0, 1]) + abs(transform[1, 0]) + abs(transform[1, 1] - scale) < 1e-6
     (across, columns, off_across), (down, rows, off_down) = (
@@ -37,6 +44,10 @@ def warp(picture: Pixels, transform: Transform, size: tuple[int, int]) -> Pixels
         seen = large[top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]]
         result[top:bottom, left:right] = seen
     return result
+
+
+def _shrunk(transform: Transform) -> bool:
+    return float(np.hypot(transform[0, 0], transform[1, 0])) <= 0.5
 
 
 def _window(scale: float, shift: float, length: int) -> tuple[tuple[int, int], tuple[int, int], float]:

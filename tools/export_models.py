@@ -4,7 +4,9 @@
 
 Writes ``engines/weights/{encoder,mapping,motion_code,synthesis,synthesis_int8}.onnx`` (weights in half precision), the
 generator's own tensors for the GPU as ``portrait.safetensors`` and, over these and what ``find_directions`` wrote
-beside them, ``manifest.toml``.
+beside them, ``manifest.toml``. With ``--top runs/top/checkpoint.pt`` what draws 512 px too: ``motion_code_512.onnx``,
+``synthesis_512.onnx`` and ``portrait_top.safetensors``; without it these stay as they are, where they are. A top
+belongs to the generator that it was trained on.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engines.motion import MOTION
-from engines.portrait import DIM, LAYERS, WORN, PaintedRGB, PortraitGenerator
+from engines.portrait import DIM, LAYERS, WORN, PaintedRGB, PortraitGenerator, injections
+from engines.portrait_top import ROWS_READ, SIZE, LargeGenerator, Top
 from engines.spatial_code import drawn_points, project
 from tools.quantise import rounded
 from tools.train_encoder import load_encoder
 from tools.train_generator import Model, attribute_names
+from tools.train_top import load_top
 
 WEIGHTS = Path(__file__).parents[1] / "engines" / "weights"
 OPSET = 18
@@ -40,6 +44,10 @@ MADE = {
     "portrait.safetensors": "tools/train_generator.py on heads of tools/face_world",
     "directions.safetensors": "tools/find_directions.py with the mapping network",
 }
+MADE_LARGE = dict.fromkeys(
+    ("motion_code_512.onnx", "synthesis_512.onnx", "portrait_top.safetensors"),
+    "tools/train_top.py on heads of tools/face_world",
+)
 
 
 class MotionCode(nn.Module):
@@ -58,6 +66,16 @@ class MotionCode(nn.Module):
         return drawn_points(project(rest, motion), motion), self.generator.maps(rest, motion, 128)
 
 
+class LargeMotionCode(MotionCode):
+    """The same, and the maps [N, 72, 256, 256]."""
+
+    def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, ...]:
+        """See the class."""
+        rest, maps = self.generator.geometry(w, motion), self.generator.maps
+        start = drawn_points(project(rest, motion), motion)
+        return start, maps(rest, motion, SIZE // 4), maps(rest, motion, SIZE // 2)
+
+
 class Synthesis(nn.Module):
     """W+ [1, 10, 256] and the spatial motion code -> premultiplied RGBA [1, 4, 256, 256].
 
@@ -74,6 +92,11 @@ class Synthesis(nn.Module):
 
     def forward(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> Tensor:
         """See the class."""
+        x, folded = self.bare(wplus, code32, code64, code128)
+        return self.finished(self.generator, x, folded, code128, wplus[:, 9])
+
+    def bare(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> tuple[Tensor, Tensor]:
+        """The last features, and the picture's sub-pixels before anything is laid over them."""
         g, w = self.generator, wplus.unbind(1)
         x = g.convs[0](code32, w[0])
         for i in (1, 2):
@@ -83,13 +106,37 @@ class Synthesis(nn.Module):
             for i in (2 * level, 2 * level + 1):  # what is worn is folded into the weights
                 matrix = g.inject[i].weight * g.worn[i](w[3 + i])[:, :, None, None]
                 x = g.convs[3 + i](x, w[3 + i], F.conv2d(maps, matrix) + g.inject[i].bias[:, None, None])
-            y = F.pad(F.pixel_shuffle(folded, 2), (1, 1, 1, 1), mode="replicate")
-            folded = F.conv2d(y, self.doubling) + painted(g.rgb[1 + level], x, w[8 + level])
-        hiding = g.cover.hiding(x, code128, w[9])
-        for part, rgba in zip(hiding.chunk(len(WORN), 1), g.cover.colour(w[9]), strict=True):
+            folded = self.doubled(folded) + painted(g.rgb[1 + level], x, w[8 + level])
+        return x, folded
+
+    def doubled(self, folded: Tensor) -> Tensor:
+        """Sub-pixels [1, 16, s, s] of a picture twice as large: [1, 16, 2s, 2s]."""
+        return F.conv2d(F.pad(F.pixel_shuffle(folded, 2), (1, 1, 1, 1), mode="replicate"), self.doubling)
+
+    def finished(self, last: PortraitGenerator | Top, x: Tensor, folded: Tensor, maps: Tensor, w: Tensor) -> Tensor:
+        """The picture with what ``last`` lays over it."""
+        hiding = last.cover.hiding(x, maps, w)
+        for part, rgba in zip(hiding.chunk(len(WORN), 1), last.cover.colour(w), strict=True):
             opaque = rgba.repeat_interleave(4, 1)[:, :, None, None]
             folded = folded + F.conv2d(part, self.each_colour) * (opaque - folded)
-        return F.pixel_shuffle(folded + painted(g.painted, code128, w[9]), 2)
+        return F.pixel_shuffle(folded + painted(last.painted, maps, w), 2)
+
+
+class LargeSynthesis(Synthesis):
+    """The same with a top and the maps at 256 px -> [1, 4, 512, 512]."""
+
+    def __init__(self, large: LargeGenerator) -> None:
+        super().__init__(large.generator)
+        self.top = large.top
+
+    def forward(self, wplus: Tensor, *codes: Tensor) -> Tensor:
+        """See the class."""
+        (x, folded), maps, w = self.bare(wplus, *codes[:3]), codes[3], [wplus[:, row] for row in ROWS_READ]
+        injected = injections(self.top.inject, self.top.worn, maps, w)
+        for conv, code, added in zip(self.top.convs, w, injected, strict=True):
+            x = conv(x, code, added)
+        folded = self.doubled(folded) + painted(self.top.rgb, x, w[-1])
+        return self.finished(self.top, x, folded, maps, w[-1])
 
 
 def painted(layer: PaintedRGB, x: Tensor, w: Tensor) -> Tensor:
@@ -141,9 +188,9 @@ def halve(model: onnx.ModelProto) -> None:
         graph.node.insert(0, node)
 
 
-def save_tensors(generator: PortraitGenerator, file: Path) -> None:
-    """The generator's own tensors, for the GPU: large ones in half precision, as in the ONNX files."""
-    tensors = {f"generator.{name}": value.detach() for name, value in generator.state_dict().items()}
+def save_tensors(network: nn.Module, file: Path, prefix: str = "generator.") -> None:
+    """A network's own tensors, for the GPU: large ones in half precision, as in the ONNX files."""
+    tensors = {prefix + name: value.detach() for name, value in network.state_dict().items()}
     save_file({n: (v.half() if v.numel() >= 256 else v.float()).contiguous() for n, v in tensors.items()}, file)
 
 
@@ -166,11 +213,23 @@ def load_generator(file: Path | None) -> Model:
     return model
 
 
+def export_top(large: LargeGenerator, out: Path) -> None:
+    """What draws 512 px, beside what draws 256."""
+    w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
+    names = ["start", "maps", "maps256"]
+    to_onnx(LargeMotionCode(large.generator), (w, motion), ["w", "motion"], names, out / "motion_code_512.onnx")
+    codes = tuple(code.detach() for code in large.motion_code(w, motion))
+    names = ["wplus", *(f"code{code.shape[-1]}" for code in codes)]
+    to_onnx(LargeSynthesis(large), (wplus, *codes), names, ["rgba"], out / "synthesis_512.onnx")
+    save_tensors(large.top, out / "portrait_top.safetensors", "top.")
+
+
 def main() -> None:
     """Command line."""
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--generator", type=Path, default=Path("runs/generator/checkpoint.pt"))
     a.add_argument("--encoder", type=Path, default=Path("runs/encoder/checkpoint.pt"), help="where none is, it stays")
+    a.add_argument("--top", type=Path, help="a checkpoint of tools.train_top, trained on this generator")
     a.add_argument("--out", type=Path, default=WEIGHTS)
     a.add_argument("--only-networks", action="store_true", help="leave the manifest; directions are still to be found")
     o = a.parse_args()
@@ -183,6 +242,8 @@ def main() -> None:
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
     for file, network in (("synthesis", generator), ("synthesis_int8", rounded(generator, o.out))):
         to_onnx(Synthesis(network), (wplus, *codes), ["wplus", *code], ["rgba"], o.out / f"{file}.onnx")
+    if o.top is not None:
+        export_top(LargeGenerator(generator, load_top(o.top)), o.out)
     if o.encoder.is_file():
         crop = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
         to_onnx(load_encoder(o.encoder), (crop,), ["crop"], ["attributes"], o.out / "encoder.onnx")
@@ -190,7 +251,8 @@ def main() -> None:
         print(f"no checkpoint at {o.encoder}: {o.out / 'encoder.onnx'} stays as it is")
     if o.only_networks:
         return
-    rows = [manifest_row(o.out / name, made) for name, made in MADE.items()]
+    made_here = {**MADE, **{name: made for name, made in MADE_LARGE.items() if (o.out / name).is_file()}}
+    rows = [manifest_row(o.out / name, made) for name, made in made_here.items()]
     text = f"# Written by tools/export_models.py on {datetime.date.today().isoformat()}.\n\n" + "\n".join(rows)
     (o.out / "manifest.toml").write_text(text)
     print(text)

@@ -12,10 +12,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from engines import cuda_bundled
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, WEIGHTS, load, manifest, verify
-from engines.cuda_bundled import CudaMotionCode, CudaPortraitSynthesis, HeldOnGpu, MadeOnce, portrait_network
+from engines.cuda_bundled import (
+    CudaMotionCode,
+    CudaPortraitSynthesis,
+    HeldOnGpu,
+    MadeOnce,
+    portrait_network,
+    top_network,
+)
 from engines.cuda_portrait import CudaPortrait
 from engines.errors import ModelError
 from engines.motion import AT_REST
+from engines.portrait_top import LargeGenerator, Top, begin
 from kernels.emulation import emulated_program, emulation_refusal
 from realtime.editing import Editor
 from realtime.frames import Latent
@@ -68,6 +76,58 @@ def test_the_engine_draws_what_the_network_draws(person, network):
     print(float((got - wanted).abs().max()), float((plain - wanted).abs().max()), float(wanted.std()))
     assert wanted.std() > 0.1
     check_close(got, plain, wanted, "the bundled generator", floor=1e-3)
+
+
+@pytest.fixture(scope="module")
+def top(network):
+    """A top that has something of its own to say."""
+    torch.manual_seed(4)
+    made = Top()
+    begin(made, network)
+    with torch.no_grad():
+        for layer in (made.rgb.affine, made.cover.seen):
+            layer.weight += 0.02 * torch.randn_like(layer.weight)
+    return made.eval().requires_grad_(False)
+
+
+@emulated
+@torch.no_grad()
+def test_the_engine_draws_512_px_as_the_network_does(person, network, top):
+    w, motion = (torch.from_numpy(values) for values in person)
+    wplus = w[:, None].repeat(1, LAYERS, 1)
+    wplus[:, 5:] += 0.3 * torch.randn(LAYERS - 5, w.shape[1], generator=torch.Generator().manual_seed(1))
+    large = LargeGenerator(network, top)
+    codes = [code[..., 10 << k : 14 << k, 12 << k : 16 << k] for k, code in enumerate(large.motion_code(w, motion))]
+    engine = CudaPortrait(network, programs=emulated_program, grid=4, top=top)
+    got = engine.run(wplus, codes).permute(0, 3, 1, 2)
+    assert got.shape == (1, 4, 64, 64)
+    exact, half = copy.deepcopy(large).double(), copy.deepcopy(large).half()
+    wanted = exact.synthesis(codes[0].double(), wplus.double(), [c.double() for c in codes[1:]])
+    plain = half.synthesis(codes[0].half(), wplus.half(), [c.half() for c in codes[1:]])
+    assert wanted.std() > 0.1
+    check_close(got, plain, wanted, "the bundled generator with its top", floor=1e-3)
+
+
+@emulated
+def test_a_file_of_a_top_is_drawn_with(person, network, top, tmp_path):
+    from safetensors.torch import save_file
+
+    file = tmp_path / "portrait_top.safetensors"
+    save_file({f"top.{name}": value.contiguous() for name, value in top.state_dict().items()}, file)
+    read = top_network(file)
+    for name, value in top.state_dict().items():
+        assert torch.equal(read.state_dict()[name], value), name
+    w, motion = person
+    motion_code = CudaMotionCode(LargeGenerator(network, read), "cpu")
+    codes = motion_code.infer(w, motion)
+    assert [code.shape[-1] for code in codes] == [32, 64, 128, 256]
+    synthesis = CudaPortraitSynthesis(CudaPortrait(network, programs=emulated_program, grid=2, top=read))
+    held = [HeldOnGpu(code.tensor[..., 24 << k : 26 << k, 24 << k : 26 << k]) for k, code in enumerate(codes)]
+    (rgba,) = synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *held)
+    assert rgba.shape == (1, 4, 32, 32) and rgba.std() > 0
+    file.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="portrait_top.* cannot be read .*; install avatar-live again"):
+        top_network(file)
 
 
 def test_the_tensors_are_those_of_the_exported_networks(person, network):

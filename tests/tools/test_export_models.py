@@ -12,9 +12,13 @@ import torch
 
 from engines.bundled import load
 from engines.drawings import DrawingEngine
+from engines.errors import EngineError, ModelError
 from engines.motion import MOTION
 from engines.openvino_engine import OpenVinoEngine
 from engines.portrait import DIM, LAYERS
+from engines.portrait_top import LargeGenerator, Top, begin
+from realtime.frames import Latent
+from realtime.generating import Generator
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -36,6 +40,12 @@ def checkpoints(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
     average = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"average": {**average, "n_averaged": torch.tensor(1)}}, folder / "generator.pt")
     torch.save({"average": encoder.state_dict()}, folder / "encoder.pt")
+    top = Top()
+    begin(top, model.generator)
+    for parameter in top.parameters():
+        parameter.data = (parameter.data + 0.01 * torch.randn(parameter.shape)).half().float()
+    average = {f"module.{name}": tensor for name, tensor in top.state_dict().items()}
+    torch.save({"average": {**average, "n_averaged": torch.tensor(1)}}, folder / "top.pt")
     return folder
 
 
@@ -51,7 +61,8 @@ def exported(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         directions = weights / "directions.safetensors"
         monkeypatch.setattr(sys, "argv", ["", *generator, str(directions), "--people", "20"])
         find_directions.main()
-        monkeypatch.setattr(sys, "argv", ["", *generator, str(weights), "--encoder", str(checkpoints / "encoder.pt")])
+        arguments = ["--encoder", str(checkpoints / "encoder.pt"), "--top", str(checkpoints / "top.pt")]
+        monkeypatch.setattr(sys, "argv", ["", *generator, str(weights), *arguments])
         export_models.main()
     return weights
 
@@ -78,6 +89,46 @@ def test_exported_networks_equal_the_trained_ones(exported: Path, checkpoints: P
     (fast,) = OpenVinoEngine(exported / "synthesis_int8.onnx").infer(wplus.numpy(), *drawn)
     error = np.abs(fast - want) / want.std()
     assert 0 < error.mean() < 0.2  # random weights and codes: far from what it was calibrated on
+
+
+@torch.no_grad()
+def test_the_exported_top_draws_what_the_trained_one_does(exported: Path, checkpoints: Path) -> None:
+    from engines.bundled import manifest, verify
+    from engines.cuda_bundled import top_network
+    from tools.export_models import load_generator
+    from tools.train_top import load_top
+
+    model, top = load_generator(checkpoints / "generator.pt").eval(), load_top(checkpoints / "top.pt")
+    large = LargeGenerator(model.generator, top)
+    wplus, motion = torch.randn(1, LAYERS, DIM), torch.randn(1, len(MOTION)) * 0.2
+    codes = DrawingEngine(exported / "motion_code_512.onnx").infer(wplus[:, 0].numpy(), motion.numpy())
+    drawn = [code.numpy() for code in large.motion_code(wplus[:, 0], motion)]
+    for got, code in zip(codes, drawn, strict=True):
+        assert got.shape == code.shape and np.quantile(np.abs(got - code), 0.999) < 6e-3
+    (rgba,) = OpenVinoEngine(exported / "synthesis_512.onnx").infer(wplus.numpy(), *drawn)
+    np.testing.assert_allclose(rgba, large(wplus, motion).numpy(), atol=2e-3)
+    told = top_network(verify(manifest(exported)["portrait_top"], exported)).state_dict()
+    assert all(torch.equal(value, told[name]) for name, value in large.top.state_dict().items())
+
+
+def test_512_px_are_drawn_where_they_are_asked_for(exported: Path, tmp_path: Path) -> None:
+    model = load("toon", "cpu", exported, resolution="512")
+    assert model.size_px == 512 and model.describe().startswith("toon at 512 px: OpenVINO")
+    usual = load("toon", "cpu", exported)
+    assert usual.size_px == 256 and usual.describe().startswith("toon at 256 px: ")
+    with pytest.raises(EngineError, match="--precision int8 draws 256 px; wanted --resolution 256, or f32"):
+        load("toon", "cpu", exported, "int8", "512")
+    latent = Latent(0, 0, np.zeros((LAYERS, DIM), np.float32), np.zeros(len(MOTION), np.float32), np.eye(2, 3), True)
+    large, small = (Generator(each).generate(latent) for each in (model, usual))
+    assert large.pixels.shape == (512, 512, 4)
+    for corner in ((-0.5, -0.5), (255.5, 100.0)):  # the same square: edges of crop pixels
+        there = large.transform @ [2 * corner[0] + 0.5, 2 * corner[1] + 0.5, 1]
+        np.testing.assert_allclose(there, small.transform @ [*corner, 1])
+    folder = Path(shutil.copytree(exported, tmp_path / "weights"))
+    listed = (folder / "manifest.toml").read_text()
+    (folder / "manifest.toml").write_text(listed.replace("[synthesis_512]", "[another]"))
+    with pytest.raises(ModelError, match="the installed weights draw 256 px, not 512; wanted --resolution 256 or auto"):
+        load("toon", "cpu", folder, resolution="512")
 
 
 def test_the_gpus_file_holds_the_trained_generator(exported: Path, checkpoints: Path) -> None:
@@ -116,6 +167,7 @@ def test_an_encoder_without_a_checkpoint_stays_as_it_is(
     monkeypatch.setattr(sys, "argv", ["", *arguments, "--out", str(folder)])
     export_models.main()
     assert (folder / "encoder.onnx").read_bytes() == b"as it was"
+    assert "[synthesis_512]" in (folder / "manifest.toml").read_text(), "it stays as it is"
     assert "none.pt: " in capsys.readouterr().out and "bytes = 9" in (folder / "manifest.toml").read_text()
 
 
