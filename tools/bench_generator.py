@@ -183,32 +183,42 @@ def exported(resolution: int, repeats: int) -> dict[str, Any]:
 
 
 def bundled(o: argparse.Namespace) -> list[dict[str, Any]]:
-    """The bundled model: motion code and synthesis, each as a graph, and both with what goes to and fro."""
+    """The bundled model, at each size: motion code and synthesis as graphs, and both with what goes to and fro."""
+    from engines.bundled import manifest, verify
+
+    listed = manifest()
+    tops = [None, verify(listed["portrait_top"])] if "portrait_top" in listed else [None]
+    return [row for top in tops for row in bundled_at(verify(listed["portrait"]), top, o.repeats)]
+
+
+def bundled_at(file: Path, top: Path | None, repeats: int) -> list[dict[str, Any]]:
+    """The same of one size: 256 px, or 512 with a top."""
     import time
 
     import numpy as np
 
-    from engines.bundled import LAYERS, manifest, verify
+    from engines.bundled import LAYERS
     from engines.cuda_bundled import networks_on_gpu
     from engines.cuda_timing import median_ms
     from engines.motion import AT_REST
+    from engines.portrait import DIM
 
-    motion_code, synthesis = networks_on_gpu(verify(manifest()["portrait"]))
-    dim = motion_code.network.painted.affine.in_features
-    w, motion = np.zeros((1, dim), np.float32), np.array([list(AT_REST.values())], np.float32)
-    wplus = np.zeros((1, LAYERS, dim), np.float32)
+    motion_code, synthesis = networks_on_gpu(file, top=top)
+    size = 256 if top is None else 512
+    w, motion = np.zeros((1, DIM), np.float32), np.array([list(AT_REST.values())], np.float32)
+    wplus = np.zeros((1, LAYERS, DIM), np.float32)
     rows = [
-        {"part": "motion code", "ms": median_ms(motion_code.replay, o.repeats)},
-        {"part": "synthesis", "ms": median_ms(synthesis.replay, o.repeats)},
+        {"part": "motion code", "ms": median_ms(motion_code.replay, repeats)},
+        {"part": "synthesis", "ms": median_ms(synthesis.replay, repeats)},
     ]
     whole = []
-    for _ in range(o.repeats):
+    for _ in range(repeats):
         start = time.perf_counter()
         synthesis.infer(wplus, *motion_code.infer(w, motion))
         whole.append(time.perf_counter() - start)
     rows.append({"part": "both, to the picture's numbers", "ms": 1e3 * sorted(whole)[len(whole) // 2]})
-    print("bundled: " + ", ".join(f"{row['part']} {row['ms']:.3f} ms" for row in rows))
-    return rows
+    print(f"bundled {size} px: " + ", ".join(f"{row['part']} {row['ms']:.3f} ms" for row in rows))
+    return [{"resolution": size, **row} for row in rows]
 
 
 def chosen(text: str) -> list[str]:

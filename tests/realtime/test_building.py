@@ -209,7 +209,7 @@ def test_when_the_cpu_fails_too_its_error_is_raised():
 
 
 def test_a_gpu_that_cannot_be_used_is_named_and_the_cpu_draws(a_gpu, monkeypatch, caplog):
-    def refused(rows, folder):
+    def refused(rows, folder, size_px):
         with gpu_errors():
             raise FAILURES["CuPy, memory"][0]
 

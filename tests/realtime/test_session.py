@@ -88,7 +88,7 @@ def test_a_clip_becomes_a_video_with_as_many_frames(media: Path, tmp_path: Path)
 def test_start_and_end_are_told_in_plain_lines_when_there_is_no_terminal(faceless: Path) -> None:
     lines = avatar_live("--source", faceless, "--output", "null").stderr.splitlines()
     assert lines[0].startswith("source ")
-    assert lines[1].startswith("model  toon: OpenVINO")
+    assert lines[1].startswith("model  toon at 256 px: OpenVINO")
     assert lines[2].startswith("device cpu; ")
     assert lines[3].startswith("output ")
     assert lines[4].startswith("10 frames in, 10 out, 0 dropped, 10 without a face; ")

@@ -29,3 +29,18 @@ def test_a_picture_lies_where_it_should(scale: float, x: float, y: float, turn: 
     difference = np.abs(warp(picture, transform, size).astype(int) - want)
     # At the picture's edge, from full to nothing within a pixel, a place 0.06 off is 15 steps.
     assert difference.max() <= 20 and difference.mean() < 0.5
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.1])
+def test_a_large_picture_that_shrinks_keeps_its_place_and_its_means(turn: float) -> None:
+    small = smooth_picture()
+    large = np.asarray(cv2.resize(small, (512, 512), interpolation=cv2.INTER_LINEAR), np.uint8)
+    noise = np.random.default_rng(2).integers(-40, 40, (512, 512, 4))
+    noise[::2] = -noise[1::2]  # gone where two rows are one
+    noisy = np.clip(large.astype(int) + noise, 0, 255).astype(np.uint8)
+    place = np.array([[0.45, -turn, 100.3], [turn, 0.45, 80.9]])
+    halves = place @ np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
+    want = cv2.warpAffine(small, halves, (480, 400), flags=cv2.INTER_LINEAR)
+    got = warp(noisy, place, (480, 400)).astype(int)
+    difference = np.abs(got - want)[120:280, 130:280]
+    assert difference.mean() < 4, "rows that cancel each other are seen as their mean"
