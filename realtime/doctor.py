@@ -226,8 +226,9 @@ def _runtimes() -> Iterable[Finding]:
                 continue
             if model is not best:
                 taken = ", taken by --precision auto" if best is None else ""
-                spent = _milliseconds_a_portrait(model)
-                yield Finding("good", f"{model.describe()}: a portrait in {spent:.1f} ms{taken}")
+                spent = f"{_milliseconds_a_portrait(model):.1f} ms"
+                spent += ", two are drawn at once" if model.at_once > 1 else ""
+                yield Finding("good", f"{model.describe()}: a portrait in {spent}{taken}")
             best = best or model
 
 
