@@ -65,11 +65,20 @@ def project(points: Tensor, motion: Tensor) -> Tensor:
     return torch.stack([x / depth / VIEW, ((y - CAMERA_Y) / depth - TILT) / VIEW, z], -1)
 
 
-def rays_of(motion: Tensor, size: int) -> tuple[Rays, Rays]:
-    """The rays of a picture of ``size``, in the head's frame and in the torso's (points at rest are shared)."""
-    axis = (torch.arange(size, device=motion.device, dtype=motion.dtype) + 0.5) / size * 2 - 1
+def middles(like: Tensor, size: int) -> Tensor:
+    """Where the middles of pixels lie along a picture's edge: [size], -1 to 1."""
+    return (torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size * 2 - 1
+
+
+def rays_of(motion: Tensor, size: int, axis: Tensor | None = None) -> tuple[Rays, Rays]:
+    """The rays of a picture of ``size``, in the head's frame and in the torso's (points at rest are shared).
+
+    ``axis``: the pixels' middles [size], -1 to 1, where the caller made them.
+    """
+    axis = middles(motion, size) if axis is None else axis
     gx, gy = axis[None, :].expand(size, size), -axis[:, None].expand(size, size)
-    ray = F.normalize(torch.stack([gx * VIEW, gy * VIEW + TILT, -torch.ones_like(gx)]).reshape(3, -1), dim=0)
+    ahead = 0 * gx - 1  # of gx, so that a file whose axis is given holds no plane of ones
+    ray = F.normalize(torch.stack([gx * VIEW, gy * VIEW + TILT, ahead]).reshape(3, -1), dim=0)
     head, torso, joint = head_and_torso(motion)
     eye = motion.new_tensor([0.0, CAMERA_Y, CAMERA_Z])
     neck = motion.new_tensor([0.0, 0.92, 0.12])

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from engines.motion import MOTION
 from engines.portrait import DIM, LAYERS, WORN, PaintedRGB, PortraitGenerator, injections
 from engines.portrait_top import ROWS_READ, SIZE, LargeGenerator, Top
-from engines.spatial_code import drawn_points, project
+from engines.spatial_code import drawn_points, map_along, middles, project, rays_of
 from tools.quantise import rounded
 from tools.train_encoder import load_encoder
 from tools.train_generator import Model, attribute_names
@@ -67,13 +67,16 @@ class MotionCode(nn.Module):
 
 
 class LargeMotionCode(MotionCode):
-    """The same, and the maps [N, 72, 256, 256]."""
+    """The same, and the maps [N, 72, 256, 256]. Its file holds no rays: it makes them, from what seems an input."""
 
     def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
-        rest, maps = self.generator.geometry(w, motion), self.generator.maps
-        start = drawn_points(project(rest, motion), motion)
-        return start, maps(rest, motion, SIZE // 4), maps(rest, motion, SIZE // 2)
+        rest = self.generator.geometry(w, motion)
+        maps = []
+        for size in (SIZE // 4, SIZE // 2):
+            axis = middles(motion, size) + 0 * motion[0, :1]
+            maps.append(map_along(rays_of(motion, size, axis)[0], rest, motion, size))
+        return drawn_points(project(rest, motion), motion), *maps
 
 
 class Synthesis(nn.Module):
@@ -92,12 +95,13 @@ class Synthesis(nn.Module):
 
     def forward(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> Tensor:
         """See the class."""
-        x, folded = self.bare(wplus, code32, code64, code128)
-        return self.finished(self.generator, x, folded, code128, wplus[:, 9])
+        w = wplus.unbind(1)
+        x, folded = self.bare(w, code32, code64, code128)
+        return self.finished(self.generator, x, folded, code128, w[9])
 
-    def bare(self, wplus: Tensor, code32: Tensor, code64: Tensor, code128: Tensor) -> tuple[Tensor, Tensor]:
+    def bare(self, w: tuple[Tensor, ...], code32: Tensor, code64: Tensor, code128: Tensor) -> tuple[Tensor, Tensor]:
         """The last features, and the picture's sub-pixels before anything is laid over them."""
-        g, w = self.generator, wplus.unbind(1)
+        g = self.generator
         x = g.convs[0](code32, w[0])
         for i in (1, 2):
             x = g.convs[i](x, w[i])
@@ -131,7 +135,8 @@ class LargeSynthesis(Synthesis):
 
     def forward(self, wplus: Tensor, *codes: Tensor) -> Tensor:
         """See the class."""
-        (x, folded), maps, w = self.bare(wplus, *codes[:3]), codes[3], [wplus[:, row] for row in ROWS_READ]
+        rows, maps = wplus.unbind(1), codes[3]
+        (x, folded), w = self.bare(rows, *codes[:3]), tuple(rows[row] for row in ROWS_READ)
         injected = injections(self.top.inject, self.top.worn, maps, w)
         for conv, code, added in zip(self.top.convs, w, injected, strict=True):
             x = conv(x, code, added)
@@ -151,8 +156,13 @@ def doubling() -> Tensor:
     return torch.einsum("oc,ay,bx->oabcyx", torch.eye(4), taps, taps).reshape(16, 4, 3, 3)
 
 
-def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path) -> None:
-    """Export for a batch of one, store the weights in half precision (cast up at load) and check the file."""
+def to_onnx(
+    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path, fold: bool = True
+) -> None:
+    """Export for a batch of one, store the weights in half precision (cast up at load) and check the file.
+
+    fold: compute what depends on no input here; else at load, for a smaller file.
+    """
     module.eval()
     file.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
@@ -164,6 +174,7 @@ def to_onnx(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], out
             output_names=outputs,
             opset_version=OPSET,
             dynamo=False,
+            do_constant_folding=fold,
         )
     model = onnx.load(file)
     halve(model)
@@ -220,7 +231,7 @@ def export_top(large: LargeGenerator, out: Path) -> None:
     to_onnx(LargeMotionCode(large.generator), (w, motion), ["w", "motion"], names, out / "motion_code_512.onnx")
     codes = tuple(code.detach() for code in large.motion_code(w, motion))
     names = ["wplus", *(f"code{code.shape[-1]}" for code in codes)]
-    to_onnx(LargeSynthesis(large), (wplus, *codes), names, ["rgba"], out / "synthesis_512.onnx")
+    to_onnx(LargeSynthesis(large), (wplus, *codes), names, ["rgba"], out / "synthesis_512.onnx", False)
     save_tensors(large.top, out / "portrait_top.safetensors", "top.")
 
 
