@@ -55,9 +55,9 @@ class Studio:
     """Tracker, aligner and model for making avatars. Close it when done."""
 
     def __init__(self, settings: Settings) -> None:
-        self.model: BundledModel = load(
-            settings.generating.model, settings.generating.device, precision=settings.generating.precision
-        )
+        wanted = settings.generating
+        # At one resolution everywhere, so that what is estimated does not depend on the device.
+        self.model: BundledModel = load(wanted.model, wanted.device, precision=wanted.precision, resolution="256")
         self._settings = settings
         self._aligner = Aligner(settings.alignment)
         self._tracker = Tracker(settings.tracking)
