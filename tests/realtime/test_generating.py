@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, load
 from engines.motion import AT_REST
+from realtime.compositing import draw as put
 from realtime.demo import ACTOR
 from realtime.frames import Latent
-from realtime.generating import Generator, straight
+from realtime.generating import Generator, of_portrait, straight
 
 PLACE = np.array([[1.5, 0, 20], [0, 1.5, 30]])
 EYES, TORSO = (slice(92, 130), slice(75, 181)), (slice(218, 256), slice(60, 196))
@@ -46,6 +48,25 @@ def test_values_beyond_the_range_are_clipped_and_the_input_stays() -> None:
     got = straight(rgba)
     assert (got == (0, 255, 255, 255)).all()
     np.testing.assert_array_equal(rgba, before)
+
+
+@pytest.mark.parametrize("scale", [2.3, 1.0, 0.4])
+def test_a_finer_portrait_lies_where_the_coarse_one_does(scale: float) -> None:
+    small = np.zeros((256, 256, 4), np.uint8)
+    cv2.circle(small, (110, 140), 70, (40, 160, 220, 255), -1, cv2.LINE_AA)
+    small = cv2.GaussianBlur(small, (0, 0), 3)
+    large = cv2.resize(small, (512, 512), interpolation=cv2.INTER_LINEAR)
+    place, pictures = np.array([[scale, 0, 20.3], [0, scale, 31.7]]), []
+    for portrait in (small, large):
+        pictures.append(np.full((700, 700, 3), 90, np.uint8))
+        put(pictures[-1], np.asarray(portrait, np.uint8), of_portrait(place, 256, portrait.shape[0]))
+    one, two = (picture.mean(2) - 90 for picture in pictures)
+    for axis in (0, 1):  # the middle of what was drawn
+        at = np.arange(700)
+        middles = [(each.sum(1 - axis) @ at) / each.sum() for each in (one, two)]
+        assert abs(middles[0] - middles[1]) < 0.06 + 0.02 * scale
+    assert np.abs(one - two).max() < 12
+    assert of_portrait(place, 256, 256) is place
 
 
 @pytest.fixture(scope="module")
