@@ -118,12 +118,18 @@ def verify(row: Mapping[str, Any], folder: Path = WEIGHTS) -> Path:
 
 
 def load(
-    name: str, device: str = "auto", folder: Path = WEIGHTS, precision: str = "auto", resolution: str = "auto"
+    name: str,
+    device: str = "auto",
+    folder: Path = WEIGHTS,
+    precision: str = "auto",
+    resolution: str = "auto",
+    pictures: str = "auto",
 ) -> BundledModel:
     """A bundled model, loaded once and shared by all who ask.
 
     precision: of the synthesis network: f32, bf16, int8, or auto for the fastest on this processor.
     resolution: 256, 512, or auto: 512 on a GPU if its weights are there, else 256.
+    pictures: how many are drawn at once on a CPU: 1, 2, or auto for what gives more of them a second.
     Raises ModelError (unknown, missing, damaged) and EngineError (a device that cannot run it).
     """
     if name not in MODELS:
@@ -133,7 +139,9 @@ def load(
     if device == "cuda":
         if precision != "auto":
             raise EngineError(f"--precision {precision} is for a CPU; wanted --precision auto with --device cuda")
-        return _loaded(name, folder, "auto", _size(resolution, folder, on_gpu=True), on_gpu=True)
+        if pictures == "2":
+            raise EngineError("a GPU draws one frame at a time; wanted --at-once auto or 1 with --device cuda")
+        return _loaded(name, folder, "auto", _size(resolution, folder, on_gpu=True), 1, on_gpu=True)
     import openvino as ov
 
     from engines.openvino_engine import chosen_precision
@@ -142,7 +150,7 @@ def load(
     if size_px == SIZES[1] and precision == "int8":
         raise EngineError("--precision int8 draws 256 px; wanted --resolution 256, or f32, bf16 or auto with 512")
     taken = chosen_precision(precision, ov.Core(), rounded=size_px == SIZES[0])
-    return _loaded(name, folder, taken, size_px)
+    return _loaded(name, folder, taken, size_px, at_once(taken) if pictures == "auto" else int(pictures))
 
 
 def _size(resolution: str, folder: Path, on_gpu: bool) -> int:
@@ -155,12 +163,12 @@ def _size(resolution: str, folder: Path, on_gpu: bool) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str, folder: Path, precision: str, size_px: int, on_gpu: bool = False) -> BundledModel:
+def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int, on_gpu: bool = False) -> BundledModel:
     from safetensors.numpy import load_file
 
     from engines.openvino_engine import OpenVinoEngine
 
-    rows, streams = manifest(folder), 1 if on_gpu else at_once(precision)
+    rows = manifest(folder)
     drawn = _on_gpu(rows, folder, size_px) if on_gpu else {}
     taken = {**{part: part for part in PARTS}, **({"synthesis": ROUNDED} if precision == "int8" else {})}
     taken |= LARGE if size_px == SIZES[1] else {}

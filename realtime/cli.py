@@ -69,6 +69,9 @@ def run(
         str | None,
         typer.Option(metavar="PX", help="Of the portraits: 256, 512 or auto, which is 512 on a GPU. \\[auto]"),
     ] = None,
+    at_once: Annotated[
+        str | None, typer.Option(help="Frames drawn at once on a CPU: 1 (least delay), 2 (most frames) or auto.")
+    ] = None,
     duration: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop after this long.")] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Play files at their own pace, dropping frames.")
@@ -116,6 +119,7 @@ def run(
             "generating.device": device,
             "generating.precision": precision,
             "generating.resolution": resolution,
+            "generating.at_once": at_once,
             "pipeline.duration_s": duration,
             "pipeline.pace": "newest" if realtime else None,
             **_size(size, fit),

@@ -61,6 +61,8 @@ def check_precision(settings: GeneratingSettings) -> None:
         raise UsageError(f"--precision {settings.precision} is for a CPU; wanted --precision auto with --device cuda")
     if settings.resolution != "auto":
         raise UsageError(f"{settings.model!r} draws at a size of its own; wanted --resolution auto")
+    if settings.at_once == "2":
+        raise UsageError(f"{settings.model!r} draws one frame at a time; wanted --at-once auto or 1")
     if settings.precision == "int8":
         raise UsageError(f"{settings.model!r} has no 8-bit weights; wanted --precision auto, f32 or bf16")
 

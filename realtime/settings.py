@@ -25,6 +25,7 @@ Pace = Literal["auto", "newest", "every"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "f32", "int8", "bf16"]
 Resolution = Literal["auto", "256", "512"]
+AtOnce = Literal["auto", "1", "2"]
 Rotation = Literal["0", "90", "180", "270"]
 Fit = Literal["keep", "letterbox", "crop"]
 
@@ -180,6 +181,8 @@ class GeneratingSettings(Section):
     device: auto takes the best that works; cpu and cuda are never left silently.
     precision: of the network that draws, on a CPU: auto takes the fastest that this processor has.
     resolution: of a bundled model's portraits, pixels: auto takes 512 on a GPU, if its weights are there, else 256.
+    at_once: how many frames a bundled model draws at the same time on a CPU: 1 is the least delay, 2 the most frames on
+        few cores; auto: docs/decisions/0084.
     """
 
     model: str = "toon"
@@ -188,6 +191,7 @@ class GeneratingSettings(Section):
     device: Device = "auto"
     precision: Precision = "auto"
     resolution: Resolution = "auto"
+    at_once: AtOnce = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,13 @@ def _model(settings: Settings) -> BundledModel:
     from realtime.dressing import dressed
 
     wanted = settings.generating
-    model = load(wanted.model, wanted.device, precision=wanted.precision, resolution=wanted.resolution)
+    model = load(
+        wanted.model,
+        wanted.device,
+        precision=wanted.precision,
+        resolution=wanted.resolution,
+        pictures=wanted.at_once,
+    )
     return dressed(model, settings.editing.attributes, settings.editing.strength)
 
 

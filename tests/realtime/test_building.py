@@ -24,9 +24,12 @@ from realtime import building
 from realtime.building import FallingBack, build_stages
 from realtime.cli import app
 from realtime.clock import FakeClock
+from realtime.errors import UsageError
 from realtime.frames import Frame, LatePicture, Picture
 from realtime.holding import card
+from realtime.photographic import check_precision
 from realtime.settings import CompositingSettings, GeneratingSettings, Settings, TrackingSettings
+from realtime.stages import Stages
 from realtime.statistics import Statistics
 from realtime.two_at_once import TwoAtOnce
 from tests.gpu_failures import FAILURES, ILLEGAL
@@ -73,7 +76,7 @@ def a_gpu(monkeypatch, card_drawing):
     monkeypatch.setattr(devices, "driver_version", lambda: 13000)
     for module in (devices, bundled):
         monkeypatch.setattr(module, "gpu_facts", lambda: GOOD)
-    monkeypatch.setattr(bundled, "_on_gpu", lambda rows, folder: card_drawing)
+    monkeypatch.setattr(bundled, "_on_gpu", lambda rows, folder, size_px: card_drawing)
 
     def fail(error, at=FAILS_AT):
         card_drawing["synthesis"].error, card_drawing["synthesis"].left = error, at
@@ -291,3 +294,21 @@ def test_a_choice_of_automatic_is_told(monkeypatch):
     monkeypatch.setattr(building, "automatic", lambda: DeviceChoice("cpu", "there is no NVIDIA driver"))
     assert building.device_line("auto", Steps()) == "cpu; there is no NVIDIA driver"
     assert building.device_line("cuda", Steps()) == "cuda, as asked for"
+
+
+@pytest.mark.parametrize(("at_once", "cores", "kind"), [
+    ("auto", 1, Stages), ("auto", 2, TwoAtOnce), ("auto", 4, TwoAtOnce), ("auto", 8, Stages),
+    ("1", 2, Stages), ("2", 8, TwoAtOnce),
+])  # fmt: skip
+def test_few_cores_draw_two_frames_at_once_unless_told(monkeypatch, at_once, cores, kind):
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: cores)
+    stages, _ = build_stages(wanted(device="cpu", precision="int8", at_once=at_once), SIZE)
+    assert isinstance(stages, kind)
+    stages.tracker.close()
+
+
+def test_two_frames_at_once_are_for_a_bundled_model_on_a_cpu():
+    with pytest.raises(EngineError, match="one frame at a time; wanted --at-once auto or 1"):
+        build_stages(wanted(device="cuda", at_once="2"), SIZE)
+    with pytest.raises(UsageError, match="one frame at a time; wanted --at-once auto or 1"):
+        check_precision(GeneratingSettings(model="mine", at_once="2"))
