@@ -115,10 +115,11 @@ class Training:
         self.step, self.loss = self.step + 1, loss.item()
 
     def load(self, file: Path) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint. ``tools/checkpoints`` keeps the weights only: the optimiser starts afresh."""
         saved = torch.load(file, map_location=self.device, weights_only=True)
         for name in ("top", "average", "optimiser"):
-            getattr(self, name).load_state_dict(saved[name])
+            if name in saved:
+                getattr(self, name).load_state_dict(saved[name])
         self.spent, self.step = saved["spent"], saved["step"]
 
     def save(self, file: Path) -> None:
