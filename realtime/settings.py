@@ -181,8 +181,7 @@ class GeneratingSettings(Section):
     device: auto takes the best that works; cpu and cuda are never left silently.
     precision: of the network that draws, on a CPU: auto takes the fastest that this processor has.
     resolution: of a bundled model's portraits, pixels: auto takes 512 on a GPU, if its weights are there, else 256.
-    at_once: how many frames a bundled model draws at the same time on a CPU: 1 is the least delay, 2 the most frames on
-        few cores; auto: docs/decisions/0084.
+    at_once: frames that are drawn at the same time on a CPU: 1 for the least delay, 2 for the most frames on few cores.
     """
 
     model: str = "toon"

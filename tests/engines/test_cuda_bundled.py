@@ -27,6 +27,7 @@ from engines.portrait_top import LargeGenerator, Top, begin
 from kernels.emulation import emulated_program, emulation_refusal
 from realtime.editing import Editor
 from realtime.frames import Latent
+from realtime.traits import to_attributes
 from tests.compare import check_close
 from tests.gpu_on_host import imagine_a_gpu
 from tests.recorded_graphs import recording
@@ -40,7 +41,8 @@ GRID = 8  # small pictures: the processor does slowly what a GPU does at once
 @pytest.fixture(scope="module")
 def person():
     """w and motion of somebody who smiles to the side."""
-    (w,) = load("toon").mapping.infer(np.zeros((1, len(ATTRIBUTES)), np.float32))
+    attributes = to_attributes({})
+    (w,) = load("toon").mapping.infer(np.array([[attributes[name] for name in ATTRIBUTES]], np.float32))
     motion = {**AT_REST, "yaw": 0.3, "pitch": -0.1, "jaw_open": 0.4, "corner_l": 0.5, "gaze_x": 0.4}
     return w.copy(), np.array([list(motion.values())], np.float32)
 
