@@ -139,12 +139,13 @@ def _model(settings: Settings) -> BundledModel:
     from realtime.dressing import dressed
 
     wanted = settings.generating
+    several = settings.tracking.faces > 1  # whose drawings fill all cores one after the other: docs/decisions/0084
     model = load(
         wanted.model,
         wanted.device,
         precision=wanted.precision,
         resolution=wanted.resolution,
-        pictures=wanted.at_once,
+        pictures="1" if several and wanted.at_once == "auto" else wanted.at_once,
     )
     return dressed(model, settings.editing.attributes, settings.editing.strength)
 

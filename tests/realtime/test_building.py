@@ -312,3 +312,11 @@ def test_two_frames_at_once_are_for_a_bundled_model_on_a_cpu():
         build_stages(wanted(device="cuda", at_once="2"), SIZE)
     with pytest.raises(UsageError, match="one frame at a time; wanted --at-once auto or 1"):
         check_precision(GeneratingSettings(model="mine", at_once="2"))
+
+
+def test_several_faces_are_drawn_one_frame_at_a_time(monkeypatch):
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 2)
+    settings = replace(wanted(device="cpu", precision="int8"), tracking=TrackingSettings(faces=2))
+    stages, _ = build_stages(settings, SIZE)
+    assert not isinstance(stages, TwoAtOnce)
+    stages.tracker.close()
