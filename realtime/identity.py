@@ -43,6 +43,7 @@ AVATARS: dict[str, tuple[float, float]] = {
     "eye_distance": (1.0, 0.035), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
     "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
 }  # fmt: skip
+_OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
 
@@ -98,6 +99,7 @@ class IdentityEstimator:
         beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
+            result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
         result.update(styled(result, beside))
         result.update(self._glasses(weights, result))
@@ -133,6 +135,8 @@ class IdentityEstimator:
             rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
             shown = rgb**2 / (1.1 - 0.16 * rgb**2)  # the display curve of the drawn heads, undone
             result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", shown, strict=True)})
+            if part == "hair":
+                result["grey"] = 0.0  # what is grey is in the colour as it was seen
         return result
 
     def _unusual(self, weights: Array) -> Array:

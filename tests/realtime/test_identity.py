@@ -65,6 +65,17 @@ def test_a_hat_or_headphones_are_guessed_only_when_sure() -> None:
         assert estimate(look(**{name: 0.75}))[name] == 0.0 and estimate(look(**{name: 0.97}))[name] == 1.0
 
 
+def test_grey_is_in_the_colour_of_hair_that_is_seen() -> None:
+    assert estimate(look(grey=0.3))["grey"] == 0.0
+    assert estimate(look(grey=0.3, hat_cap=0.99))["grey"] == pytest.approx(0.3), "under a hat the network guesses"
+
+
+def test_people_are_younger_than_the_network_says_and_drawn_heads_are_not() -> None:
+    assert estimate(look(age=0.5))["age"] == pytest.approx(0.41)
+    assert estimate(look(age=0.05))["age"] == 0.0
+    assert estimate(look(age=0.5, unusual=3.0))["age"] == pytest.approx(0.5)
+
+
 def test_nobody_seen_is_no_person() -> None:
     with pytest.raises(ValueError, match="nobody was looked at yet; wanted at least one look"):
         IdentityEstimator().estimate()
