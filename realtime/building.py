@@ -17,7 +17,7 @@ from engines.devices import FEW_CORES, automatic
 from realtime.errors import EngineError, UsageError
 from realtime.frames import Frame, LatePicture, Picture, Pixels
 from realtime.settings import Settings
-from realtime.stages import Closes, Holds, Stages, another_generator, bundled_stages
+from realtime.stages import Closes, Holds, Stages, Tracked, another_generator, bundled_stages
 from realtime.statistics import Statistics
 from realtime.two_at_once import TwoAtOnce
 
@@ -28,16 +28,8 @@ Size = tuple[int, int]
 log = logging.getLogger(__name__)
 
 
-class AnyStages(Protocol):
+class AnyStages(Tracked, Protocol):
     """What the work thread runs."""
-
-    @property
-    def tracker(self) -> Closes:
-        """Finds faces."""
-
-    @property
-    def compositor(self) -> Holds:
-        """Makes all pictures."""
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame."""

@@ -46,6 +46,18 @@ class Holds(Protocol):
         """What goes out without an avatar."""
 
 
+class Tracked(Protocol):
+    """All stages together: what whoever runs them needs to know of them."""
+
+    @property
+    def tracker(self) -> Closes:
+        """Finds faces."""
+
+    @property
+    def compositor(self) -> Holds:
+        """Makes all pictures."""
+
+
 def followed(tracker: Tracks, frame: Frame, statistics: Statistics) -> Face | None:
     """Where every frame begins: its face, if one is found."""
     with statistics.stage("tracking"):

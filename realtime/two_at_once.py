@@ -16,20 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from realtime.frames import Frame, LatePicture, Picture
-from realtime.stages import Closes, Holds
+from realtime.stages import Tracked
 from realtime.statistics import Statistics
 
 
-class LooksAndShows(Protocol):
+class LooksAndShows(Tracked, Protocol):
     """``realtime.stages.Stages`` and ``realtime.faces_stages.GroupStages``."""
-
-    @property
-    def tracker(self) -> Closes:
-        """Finds faces."""
-
-    @property
-    def compositor(self) -> Holds:
-        """Makes all pictures."""
 
     def look(self, frame: Frame, statistics: Statistics) -> Any:
         """Who is in a frame, and what they do."""
