@@ -30,7 +30,7 @@ from engines.portrait_top import ROWS_READ, SIZE, LargeGenerator, Top
 from engines.spatial_code import drawn_points, map_along, middles, project, rays_of
 from tools.quantise import rounded
 from tools.train_encoder import load_encoder
-from tools.train_generator import Model, attribute_names
+from tools.train_generator import Model, attribute_names, averaged
 from tools.train_top import load_top
 
 WEIGHTS = Path(__file__).parents[1] / "engines" / "weights"
@@ -217,10 +217,7 @@ def load_generator(file: Path | None) -> Model:
     """The moving average of a training checkpoint; fresh weights for None (for timing only)."""
     model = Model()
     if file is not None:
-        saved = torch.load(file, map_location="cpu", weights_only=True)
-        model.load_state_dict(
-            {k.removeprefix("module."): v for k, v in saved["average"].items() if k.startswith("module.")}
-        )
+        model.load_state_dict(averaged(file))
     return model
 
 

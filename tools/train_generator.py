@@ -163,9 +163,22 @@ def quality(model: Model, faces: Faces, rows: np.ndarray, size: int) -> tuple[li
     attributes, motion, _, want = faces.batch(rows, size)
     got = model.generator(mixed_codes(model, attributes, False), motion, size)[0][-1].clamp(0, 1)
     inside, drawn = want[:, 3:] > 0.5, got[:, 3:] > 0.5
-    error = ((got - want)[:, :3].square() * inside).sum((1, 2, 3)) / (3 * inside.sum((1, 2, 3)))
     iou = (drawn & inside).sum((1, 2, 3)) / (drawn | inside).sum((1, 2, 3))
-    return (-10 * torch.log10(error)).tolist(), iou.tolist()
+    return ratios(got, want), iou.tolist()
+
+
+def ratios(got: Tensor, want: Tensor) -> list[float]:
+    """PSNR inside the mask, dB, of each of these pictures, premultiplied RGBA [N, 4, s, s] in 0..1."""
+    inside = want[:, 3:] > 0.5
+    error = ((got - want)[:, :3].square() * inside).sum((1, 2, 3)) / (3 * inside.sum((1, 2, 3)))
+    found: list[float] = (-10 * torch.log10(error)).tolist()
+    return found
+
+
+def averaged(file: Path) -> dict[str, Tensor]:
+    """The moving average of a checkpoint's weights, by their names in the model."""
+    saved = torch.load(file, map_location="cpu", weights_only=True)["average"]
+    return {name.removeprefix("module."): value for name, value in saved.items() if name.startswith("module.")}
 
 
 def evaluate(model: Model, faces: Faces, size: int, count: int = 48) -> tuple[float, float]:

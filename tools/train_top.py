@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from engines.portrait_top import SIZE, LargeGenerator, Top, begin, window_map
 from engines.spatial_code import drawing, head_map, project
-from tools.train_generator import Faces, Model, distance, keep_memory, mixed_codes, weights
+from tools.train_generator import Faces, Model, averaged, distance, keep_memory, mixed_codes, ratios, weights
 
 HEADS, WINDOWS, EDGE, MARGIN = 4, 2, 128, 4  # heads a step, windows of each; a window's edge and what of it is border
 # What begins as the level below is good already: it learns slowly. Numbers that read W meet 256 others in every pixel.
@@ -129,26 +129,19 @@ class Training:
         file.with_suffix(".new").replace(file)
 
 
-def ratio(got: Tensor, want: Tensor) -> list[float]:
-    """PSNR inside the mask, dB, of each of these pictures."""
-    inside = want[:, 3:] > 0.5
-    error = ((got.clamp(0, 1) - want)[:, :3].square() * inside).sum((1, 2, 3)) / (3 * inside.sum((1, 2, 3)))
-    found: list[float] = (-10 * torch.log10(error)).tolist()
-    return found
-
-
 @torch.no_grad()
 def evaluate(model: Model, top: Top, faces: Faces, count: int = 24) -> tuple[float, float]:
     """Mean PSNR at 512 px on heads that were not trained on: the top's, and the doubled 256 px picture's."""
-    large, ratios = LargeGenerator(model.generator, top), []
+    large, pairs = LargeGenerator(model.generator, top), []
     for start in range(0, min(count, len(faces)), 4):
         attributes, motion, _, want = faces.batch(np.arange(start, min(start + 4, count, len(faces))), SIZE)
         wplus = mixed_codes(model, attributes, False)
         drawn, *maps = large.motion_code(wplus[:, 0], motion)
         pictures, x, bare = model.generator.levels(drawn, wplus.unbind(1), maps[:-1])
         doubled = F.interpolate(pictures[-1].clamp(0, 1), scale_factor=2.0, mode="bilinear", align_corners=False)
-        ratios += zip(ratio(top(x, bare, maps[-1], wplus), want), ratio(doubled, want), strict=True)
-    one, other = np.mean(ratios, 0).tolist()
+        large_one = top(x, bare, maps[-1], wplus).clamp(0, 1)
+        pairs += zip(ratios(large_one, want), ratios(doubled, want), strict=True)
+    one, other = np.mean(pairs, 0).tolist()
     return one, other
 
 
@@ -174,8 +167,8 @@ def train(run: Training, held_out: Faces, minutes: float, file: Path) -> None:
 
 def load_top(file: Path) -> Top:
     """The moving average of a top's checkpoint."""
-    top, saved = Top(), torch.load(file, map_location="cpu", weights_only=True)["average"]
-    top.load_state_dict({k.removeprefix("module."): v for k, v in saved.items() if k.startswith("module.")})
+    top = Top()
+    top.load_state_dict(averaged(file))
     return top.eval()
 
 
@@ -194,8 +187,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     faces, held_out = (Faces(o.data, split, o.device) for split in ("train", "held_out"))
     model = Model()
-    saved = torch.load(o.generator, map_location="cpu", weights_only=True)["average"]
-    model.load_state_dict({k.removeprefix("module."): v for k, v in saved.items() if k.startswith("module.")})
+    model.load_state_dict(averaged(o.generator))
     run, file = Training(model, faces, o.device, o.eager), o.out / "checkpoint.pt"
     if file.exists():
         run.load(file)
