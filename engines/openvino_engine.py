@@ -63,7 +63,7 @@ def _with_channels_last(model: ov.Model) -> ov.Model:
 
 
 def _compiled(core: ov.Core, file: Path | ov.Model, hints: dict[str, Any], channels_last: bool) -> ov.CompiledModel:
-    model = core.read_model(file) if isinstance(file, Path) else file
+    model = core.read_model(file) if isinstance(file, Path) else file.clone()  # it is changed below
     model.reshape({port.get_any_name(): [1, *list(port.partial_shape)[1:]] for port in model.inputs})
     return core.compile_model(_with_channels_last(model) if channels_last else model, "CPU", hints)
 
@@ -110,8 +110,9 @@ class OpenVinoEngine:
     precision: "f32", "bf16", "int8" for a file that is rounded, or "auto" for the fastest that the processor does in
     hardware with a file that is not.
     threads: how many it computes with; 0: one a core. streams: how many calls from different threads run at the same
-    time, each with its part of the threads. digest: the file's SHA-256, for what is kept compiled between two
-    runs; without it nothing is. channels_last: whether inputs of four axes are laid out anew, channels last, before the
+    time, each by a copy of the network with its part of the threads: with one thread each, the caller's own computes,
+    and nothing is handed over (docs/decisions/0085). A copy is made when a thread first needs it. digest: the file's
+    SHA-256, for what is kept compiled between two runs; without it nothing is. channels_last: whether inputs of four axes are laid out anew, channels last, before the
     network sees them, unless they lie so already: OpenVINO does that itself, but takes nine times as long as OpenCV.
     Raises EngineError when OpenVINO cannot read or compile the file or the processor has no such precision.
     """
@@ -130,19 +131,25 @@ class OpenVinoEngine:
         self.precision = chosen_precision(precision, core)
         floats = "f32" if self.precision == "int8" else self.precision
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": floats, "PERFORMANCE_HINT": "LATENCY"}
+        if streams > 1:  # threads that are bound to cores would wait for each other on one
+            threads = max(1, (threads or os.cpu_count() or 1) // streams)
+            hints["ENABLE_CPU_PINNING"] = False
         if threads:
             hints["INFERENCE_NUM_THREADS"] = threads
-        if streams > 1:
-            hints["NUM_STREAMS"] = streams
-        try:
+
+        def copy() -> ov.CompiledModel:
             if digest:
-                self._model = _kept(core, file, hints, channels_last, digest)
-            else:
-                self._model = _compiled(core, file, hints, channels_last)
+                return _kept(core, file, hints, channels_last, digest)
+            return _compiled(core, file, hints, channels_last)
+
+        try:
+            self._model = copy()
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             name = file.name if isinstance(file, Path) else file.friendly_name
             raise EngineError(f"OpenVINO cannot run {name}: {reason}; run avatar-live doctor") from error
+        self._copy, self._copies, self._copying = copy, [self._model], threading.Lock()
+        self._streams, self._callers = streams, 0
         self._local = threading.local()
         self._names = [port.get_any_name() for port in self._model.inputs]
         self._turned = [
@@ -169,9 +176,18 @@ class OpenVinoEngine:
         """The thread's own request, and room for inputs that are laid out anew, by their numbers."""
         if not hasattr(self._local, "own"):
             rooms = {number: np.zeros(shape, np.float32) for number, shape in enumerate(self._turned) if shape}
-            self._local.own = self._model.create_infer_request(), rooms
+            self._local.own = self._next_copy().create_infer_request(), rooms
         own: tuple[ov.InferRequest, dict[int, Array]] = self._local.own
         return own
+
+    def _next_copy(self) -> ov.CompiledModel:
+        """The copy of the network that a new caller gets: each in turn, so that as many as there may be are used."""
+        with self._copying:
+            number = self._callers % self._streams
+            self._callers += 1
+            if number == len(self._copies):
+                self._copies.append(self._copy())
+            return self._copies[number]
 
     def describe(self) -> str:
         """Runtime, precision and processor, in one line."""

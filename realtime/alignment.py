@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frames import Crop, Face, Floats, Frame, Pixels, Transform
+from realtime.frames import Crop, Face, Floats, Frame, LateCrop, Pixels, Transform
 from realtime.settings import AlignmentSettings
 
 Array = npt.NDArray[np.float64]
@@ -103,36 +103,41 @@ def fit_pose(head: Array, camera: Array) -> Pose:
     """
     head_centre, camera_centre = head.mean(axis=0), camera.mean(axis=0)
     centred = head - head_centre
-    left, spread, right = np.linalg.svd((camera - camera_centre).T @ centred)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    rotation = left * sign @ right
-    scale = float((spread * sign).sum() / (centred**2).sum())
+    scale, rotation = _turned((camera - camera_centre).T @ centred, float((centred**2).sum()))
     return Pose(scale, rotation, camera_centre - scale * rotation @ head_centre)
+
+
+def _turned(covariance: Array, variance: float) -> tuple[float, Array]:
+    """Scale and rotation [3, 3] from the covariance of camera and head [3, 3] and the head's variance: see fit_pose."""
+    left, spread, right = np.linalg.svd(covariance)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    return float((spread * sign).sum()) / variance, left * sign @ right
 
 
 class _View:
     """Fits a rigid head, float64 [N, 3], to the picture's x and y of its points (``indices`` in FaceMesh)."""
 
     def __init__(self, indices: npt.NDArray[np.intp], head: Array) -> None:
-        self._indices, self._head = indices, head
-        self._centred = head - head.mean(axis=0)
-        self._inverse = np.linalg.pinv(self._centred)
+        self._indices, self._centre = indices, head.mean(axis=0)
+        self._centred = head - self._centre
+        self._spread = self._centred.T @ self._centred
+        self._inverse, self._variance = np.linalg.inv(self._spread), float(np.trace(self._spread))
 
     def pose(self, landmarks: Floats) -> Pose:
         """Scaled orthography, by x and y alone. First the affine view by linear least squares, whose two rows become
         the nearest part of a rotation (DeMenthon and Davis, "Model-based object pose in 25 lines of code", 1995); then
-        the head itself says how deep its points lie, and the pose is fitted to these, ``_ROUNDS`` times."""
+        the head itself says how deep its points lie, and the pose is fitted to these, ``_ROUNDS`` times. Only the depth
+        changes from round to round, so it is enough to know its row of the covariance."""
         camera = landmarks[self._indices].astype(np.float64) * _Y_UP
         centre = camera.mean(axis=0)
-        affine = self._inverse @ (camera - centre)[:, :2]  # [3, 2]
-        left, sizes, right = np.linalg.svd(affine.T, full_matrices=False)
+        flat = (camera - centre)[:, :2].T @ self._centred  # the covariance's rows of x and y
+        left, sizes, right = np.linalg.svd(flat @ self._inverse, full_matrices=False)
         rows = left @ right
-        depth = self._centred @ np.cross(rows[0], rows[1]) * sizes.mean()
+        scale, forward = float(sizes.mean()), np.cross(rows[0], rows[1])
         for _ in range(_ROUNDS):
-            camera[:, 2] = centre[2] + depth
-            pose = fit_pose(self._head, camera)
-            depth = pose.scale * self._centred @ pose.rotation[2]
-        return pose
+            scale, rotation = _turned(np.vstack([flat, scale * forward @ self._spread]), self._variance)
+            forward = rotation[2]
+        return Pose(scale, rotation, centre - scale * rotation @ self._centre)
 
 
 _RIGID, _TURNED = _View(INDICES, HEAD), _View(TURN_INDICES, TURN_HEAD)
@@ -179,8 +184,8 @@ class Aligner:
         """The crop of ``face`` in ``frame``: pixels, transform and the head's rotation."""
         pose = head_pose(face.landmarks)
         transform = self.square(pose)
-        pixels = cut(frame.pixels, transform, self._settings.size_px)
-        return Crop(face.frame_id, face.captured_ns, pixels, transform, head_turn(face.landmarks))
+        size = self._settings.size_px
+        return LateCrop(face, transform, head_turn(face.landmarks), lambda: cut(frame.pixels, transform, size))
 
     def square(self, pose: Pose) -> Transform:
         """Crop pixels to frame pixels, float64 [2, 3], for a head in ``pose``.

@@ -68,6 +68,27 @@ class Crop:
     rotation: npt.NDArray[np.float64]
 
 
+class LateCrop(Crop):
+    """A crop whose pixels are cut when someone first asks for them: once it is known who someone is, nobody does."""
+
+    __slots__ = ("_cut", "_pixels")
+
+    def __init__(
+        self, face: Face, transform: Transform, rotation: npt.NDArray[np.float64], cut: Callable[[], Pixels]
+    ) -> None:
+        values = {"frame_id": face.frame_id, "captured_ns": face.captured_ns, "transform": transform}
+        for name, value in {**values, "rotation": rotation, "_cut": cut, "_pixels": None}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def pixels(self) -> Pixels:
+        """See :class:`Crop`."""
+        if object.__getattribute__(self, "_pixels") is None:
+            object.__setattr__(self, "_pixels", object.__getattribute__(self, "_cut")())
+        pixels: Pixels = object.__getattribute__(self, "_pixels")
+        return pixels
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Latent:
     """The code that the generator draws.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import openvino as ov
@@ -53,6 +55,35 @@ def test_pictures_may_be_laid_out_anew_for_the_network() -> None:
         np.testing.assert_allclose(got, want, atol=1e-5)
         np.testing.assert_array_equal(negative, -factors)
         values, want = values[..., ::-1], want[..., ::-1]
+
+
+def test_every_caller_has_a_copy_until_there_are_as_many_as_may_run_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Three threads, two copies: all get their own right results, which another thread's call does not change."""
+    monkeypatch.setenv("AVATAR_LIVE_CACHE", str(tmp_path))
+    file, weight = tmp_path / "mixing.xml", np.random.default_rng(0).normal(size=(3, 5, 1, 1)).astype(np.float32)
+    x = ops.parameter([1, 5, 4, 6], np.float32, name="x")
+    mixed = ops.convolution(x, ops.constant(weight), [1, 1], [0, 0], [0, 0], [1, 1])
+    model = ov.Model([mixed], [x], "mixing")
+    model.inputs[0].get_tensor().set_names({"x"})
+    ov.save_model(model, file, compress_to_fp16=False)
+    values = np.random.default_rng(1).normal(size=(3, 1, 5, 4, 6)).astype(np.float32)
+    want = np.einsum("oc,nxchw->nxohw", weight[..., 0, 0], values)
+    for source, digest in ((model, ""), (file, "a"), (file, "a")):  # built here, compiled and kept, taken from there
+        engine = OpenVinoEngine(source, streams=2, channels_last=True, digest=digest)
+        with ThreadPoolExecutor(3) as pool:
+            barrier = Barrier(3)
+
+            def called(number: int, engine: OpenVinoEngine = engine, barrier: Barrier = barrier) -> np.ndarray:
+                barrier.wait()
+                (got,) = engine.infer(values[number])
+                barrier.wait()  # the others have had theirs meanwhile
+                return np.asarray(got).copy()
+
+            for got, wanted in zip(pool.map(called, range(3)), want, strict=True):
+                np.testing.assert_allclose(got, wanted, atol=1e-5)
+        assert len(engine._copies) == 2
 
 
 def test_the_wrong_number_of_inputs_is_told(doubling: ov.Model) -> None:

@@ -159,6 +159,7 @@ def test_frames_of_any_size_are_taken(shape: tuple[int, int]) -> None:
     frame = Frame(0, 0, np.full((*shape, 3), 9, np.uint8))
     crop = Aligner(AlignmentSettings()).align(frame, face_in(pose_at(3, 2, 300, 0.1, 0, 0)))
     assert (crop.pixels == 9).all()
+    assert crop.pixels is crop.pixels  # cut once, when first asked for
 
 
 @pytest.mark.skipif(not MEDIA.is_dir(), reason="the test faces in ../shared/media are not there")
