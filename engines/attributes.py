@@ -29,6 +29,9 @@ RARELY_WORN, RARE = ("hair_braids",), 0.02
 GLASSES_FROM = 0.8  # of 1: shadows around real eyes reach 0.7
 GEAR_FROM = 0.9  # of 1: dark hair beside real faces reaches 0.84 as headphones
 BEARD_FROM = 0.5  # real faces without any reach 0.42
+# What is said about the looks of what nobody wears is a guess about nothing: a style that puts it on finds it dark.
+NEW_GLASSES = {"glasses_frame": 0.33, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035}
+NEW_GEAR = {"gear_r": 0.06, "gear_g": 0.07, "gear_b": 0.08}
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
@@ -48,7 +51,7 @@ def column(name: str) -> int:
 
 def decided(attributes: dict[str, float]) -> dict[str, float]:
     """The same person with every either-or question decided: one hair style, glasses or none, a beard or none,
-    a hat or headphones or neither, freckles or none, earrings or none.
+    a hat or headphones or neither, freckles or none, earrings or none. What is not worn has the looks of new ones.
 
     A mean over uncertain frames lies between looks that nobody wears; this takes the likeliest of them.
     """
@@ -61,6 +64,8 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result[glasses] = float(worn)
     gear = max(GEAR, key=lambda name: attributes[name])
     result.update({name: float(name == gear and attributes[name] > GEAR_FROM) for name in GEAR})
+    result.update({} if worn else NEW_GLASSES)
+    result.update({} if attributes[gear] > GEAR_FROM else NEW_GEAR)
     result["fringe"] = float(attributes["fringe"] > 0.5)
     result["collar"] = min((0.0, 0.5, 1.0), key=lambda kind: abs(kind - attributes["collar"]))
     result["exposure"] = max(attributes["exposure"], EXPOSURE_FROM)

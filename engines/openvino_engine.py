@@ -112,8 +112,9 @@ class OpenVinoEngine:
     threads: how many it computes with; 0: one a core. streams: how many calls from different threads run at the same
     time, each by a copy of the network with its part of the threads: with one thread each, the caller's own computes,
     and nothing is handed over (docs/decisions/0085). A copy is made when a thread first needs it. digest: the file's
-    SHA-256, for what is kept compiled between two runs; without it nothing is. channels_last: whether inputs of four axes are laid out anew, channels last, before the
-    network sees them, unless they lie so already: OpenVINO does that itself, but takes nine times as long as OpenCV.
+    SHA-256, for what is kept compiled between two runs; without it nothing is. channels_last: whether inputs of four
+    axes are laid out anew, channels last, before the network sees them, unless they lie so already: OpenVINO does that
+    itself, but takes nine times as long as OpenCV.
     Raises EngineError when OpenVINO cannot read or compile the file or the processor has no such precision.
     """
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from engines.devices import FEW_CORES, automatic
 from realtime.errors import EngineError, UsageError
 from realtime.frames import Frame, LatePicture, Picture, Pixels
-from realtime.settings import Settings
+from realtime.settings import EditingSettings, Settings
 from realtime.stages import Closes, Holds, Stages, Tracked, another_generator, bundled_stages
 from realtime.statistics import Statistics
 from realtime.two_at_once import TwoAtOnce
@@ -136,6 +136,7 @@ class FallingBack:
         self._stages, self._move, self._size = stages, move, size
         self._failed = self._moved = False
         self._shown: Pixels | None = None  # what was finished last
+        self._worn: EditingSettings | None = None  # since it was changed
 
     @property
     def tracker(self) -> Closes:
@@ -146,6 +147,11 @@ class FallingBack:
     def compositor(self) -> Holds:
         """This: a holding picture may need one that the GPU did not finish."""
         return self
+
+    def wear(self, editing: EditingSettings) -> None:
+        """See ``realtime.stages.Wears``; what goes on with the CPU wears it too."""
+        self._stages.wear(editing)
+        self._worn = editing
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame. Raises EngineError when the CPU fails too."""
@@ -164,6 +170,8 @@ class FallingBack:
                 self._fail(error)
         if not self._moved:
             self._stages, self._moved = self._move(self._stages), True
+            if self._worn is not None:
+                self._stages.wear(self._worn)
             return LatePicture(number, when_ns, self._last)  # the one before may not be finished yet
         return make()
 

@@ -125,7 +125,8 @@ def run(
             **_size(size, fit),
         }
         settings = configuration.load(flags, _environment(), config)
-        session.run(session.Request(source, output or ["virtual"], settings, stats, contact_sheet), console)
+        request = session.Request(source, output or ["virtual"], settings, stats, contact_sheet, config)
+        session.run(request, console)
 
 
 @app.command()

@@ -54,8 +54,8 @@ class Encoder:
         worn: Mapping[str, float] | None = None,
         offset: Floats | None = None,
     ) -> None:
-        self._model, self._settings = model, settings
-        self._worn = worn
+        self._model = self._wanted = model
+        self._settings, self._worn = settings, worn
         self._offset = np.float32(0) if offset is None else offset
         self.reset()
 
@@ -67,13 +67,17 @@ class Encoder:
         self._w: Floats | None = None if self._who is None else self._code(self._who)
 
     def dress(self, model: BundledModel) -> None:
-        """The same person by another style's model (``realtime.dressing``), from the next frame on."""
-        self._model = model
-        if self._who is not None:
-            self._w = self._code(self._who)
+        """The same person by another style's model (``realtime.dressing``), from the next frame on.
+
+        Any thread may ask.
+        """
+        self._wanted = model
 
     def encode(self, face: Face, crop: Crop) -> Latent:
         """The code of one frame."""
+        if self._model is not self._wanted:
+            self._model = self._wanted
+            self._w = None if self._who is None else self._code(self._who)
         if self._worn is None and self._frames < self._settings.identity_frames:
             (attributes,) = self._model.encoder.infer(crop.pixels[None])
             self._identity.add(look(face, crop, attributes[0]))

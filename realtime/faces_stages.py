@@ -11,6 +11,7 @@ from realtime.frames import Frame, Latent, Picture, Portrait
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
+    from engines.bundled import BundledModel
     from realtime.alignment import Aligner
     from realtime.editing import Editor
     from realtime.encoding import Encoder
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from realtime.faces_compositing import GroupCompositor
     from realtime.faces_tracking import Group, GroupTracker
     from realtime.generating import Generator
+    from realtime.settings import EditingSettings
     from realtime.smoothing import Smoother
 
 
@@ -42,6 +44,7 @@ class GroupStages:
     """The stages in the frame's order; each stage is done for all faces before the next one.
 
     remember: makes the memory of a new person of this number; 0 is the first, and the largest of the first frame.
+    dresses: the model for people who wear a style; raises UsageError where there is none.
     """
 
     def __init__(
@@ -52,11 +55,19 @@ class GroupStages:
         editor: Editor,
         generator: Generator,
         compositor: GroupCompositor,
+        dresses: Callable[[EditingSettings], BundledModel],
     ) -> None:
         self.tracker, self.compositor = tracker, compositor
         self._aligner, self._editor, self._generator = aligner, editor, generator
-        self._remember = remember
+        self._remember, self._dresses = remember, dresses
         self._people: dict[int, Memory] = {}
+        self._worn: BundledModel | None = None  # by everyone, since another style was asked for
+
+    def wear(self, editing: EditingSettings) -> None:
+        """See ``realtime.stages.Wears``; everyone wears it."""
+        model = self._dresses(editing)
+        self._editor.wear(editing.edits)
+        self._worn = model
 
     @property
     def at_once(self) -> int:
@@ -109,4 +120,7 @@ class GroupStages:
         """The memory of a person; empty for somebody new."""
         if one.another or one.person not in self._people:
             self._people[one.person] = self._remember(one.person)
-        return self._people[one.person]
+        memory = self._people[one.person]
+        if self._worn is not None:
+            memory.encoder.dress(self._worn)
+        return memory

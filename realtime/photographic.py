@@ -25,7 +25,7 @@ from engines.installed_directions import find_edit
 from engines.models_folder import models_folder
 from realtime.errors import UsageError
 from realtime.frames import Crop, Face, Floats, Latent, Portrait, Transform
-from realtime.settings import GeneratingSettings, SmoothingSettings
+from realtime.settings import EditingSettings, GeneratingSettings, SmoothingSettings
 from realtime.strengths import Strength, at
 
 FIRST_STEPS = 3  # refinements of ReStyle on a face's first frame; every later frame makes one more
@@ -96,6 +96,15 @@ def smoothing(settings: SmoothingSettings) -> SmoothingSettings:
     return replace(settings, **changed)
 
 
+def check_style(editing: EditingSettings) -> None:
+    """Raise UsageError for a style that sets attributes."""
+    if editing.attributes:
+        raise UsageError(
+            f"the style {editing.style!r} sets attributes of bundled avatars, which imported models do not have; "
+            "leave it out"
+        )
+
+
 class PhotographicEncoder:
     """Codes faces with an imported encoder.
 
@@ -110,6 +119,9 @@ class PhotographicEncoder:
     def reset(self) -> None:
         """Forget the face."""
         self._last: Floats | None = None
+
+    def dress(self, _: None) -> None:
+        """Nothing: styles of imported models are edits alone."""
 
     def encode(self, face: Face, crop: Crop) -> Latent:
         """The code of one frame."""

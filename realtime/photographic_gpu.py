@@ -26,7 +26,7 @@ from engines.installed_directions import RowEdit
 from realtime.faces_compositing import cover_heads
 from realtime.frames import Face, Frame, Latent, LatePicture, Picture, Pixels
 from realtime.holding import fitted
-from realtime.photographic import halvings, portrait_transform
+from realtime.photographic import PhotographicEditor, check_style, halvings, portrait_transform
 from realtime.photographic_compositing import (
     PhotographicCompositor,
     Size,
@@ -36,7 +36,7 @@ from realtime.photographic_compositing import (
     reaches,
     to_canvas,
 )
-from realtime.settings import CompositingSettings, SmoothingSettings
+from realtime.settings import CompositingSettings, EditingSettings, SmoothingSettings
 from realtime.stages import Tracks, followed
 from realtime.statistics import Statistics
 from realtime.strengths import Strength, at
@@ -80,6 +80,13 @@ class FrameStages:
 
     tracker: Tracks
     compositor: WholeFrame
+    editor: PhotographicEditor
+
+    def wear(self, editing: EditingSettings) -> None:
+        """See ``realtime.stages.Wears``."""
+        check_style(editing)
+        self.editor.wear(editing.edits)
+        self.compositor.wear(self.editor.edits)
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""

@@ -18,9 +18,10 @@ from engines.installed_directions import RowEdit
 from realtime.covering import blurred
 from realtime.faces_tracking import Group
 from realtime.frames import Frame, Picture, Pixels
+from realtime.photographic import PhotographicEditor, check_style
 from realtime.photographic_compositing import Size
 from realtime.photographic_gpu import Memory, Smooths, WholeFrame
-from realtime.settings import CompositingSettings, SmoothingSettings
+from realtime.settings import CompositingSettings, EditingSettings, SmoothingSettings
 from realtime.statistics import Statistics
 from realtime.strengths import Strength
 
@@ -41,6 +42,13 @@ class GroupFrameStages:
 
     tracker: TracksGroup
     compositor: WholeGroup
+    editor: PhotographicEditor
+
+    def wear(self, editing: EditingSettings) -> None:
+        """See ``realtime.stages.Wears``; everyone wears it."""
+        check_style(editing)
+        self.editor.wear(editing.edits)
+        self.compositor.wear(self.editor.edits)
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: everyone's face replaced, or the holding picture where there is no face."""

@@ -8,7 +8,6 @@ from engines.encoders_config import INPUT_PX
 from engines.models_folder import models_folder
 from realtime import photographic
 from realtime.compositing import Compositor
-from realtime.errors import UsageError
 from realtime.photographic_alignment import PhotographicAligner
 from realtime.photographic_compositing import PhotographicCompositor
 from realtime.settings import Settings
@@ -28,11 +27,7 @@ def photographic_stages(
 
     Raises UsageError for what imported models cannot do, ModelError and EngineError.
     """
-    if settings.editing.attributes:
-        raise UsageError(
-            f"the style {settings.editing.style!r} sets attributes of bundled avatars, which imported models do not "
-            "have; leave it out"
-        )
+    photographic.check_style(settings.editing)
     pasted = settings.compositing.mode in ("overlay", "paste")
     if settings.generating.device == "cuda" and pasted:
         return _whole_frame(settings, size)
@@ -46,6 +41,7 @@ def photographic_stages(
         editor=editor,
         generator=photographic.PhotographicGenerator(model),
         compositor=(PhotographicCompositor if pasted else Compositor)(settings.compositing, size),
+        dresses=photographic.check_style,
     )
     return stages, model.describe()
 
@@ -69,6 +65,6 @@ def _whole_frame(settings: Settings, size: tuple[int, int]) -> tuple[FrameStages
         from realtime.photographic_group import GroupFrameStages, WholeGroup
 
         group = WholeGroup(*given, lambda: Smoother(smoothing, None, INPUT_PX), smoothing, editor.edits)
-        return GroupFrameStages(GroupTracker(settings.tracking), group), model.describe()
+        return GroupFrameStages(GroupTracker(settings.tracking), group, editor), model.describe()
     drawn = WholeFrame(*given, Smoother(smoothing, None, INPUT_PX), smoothing, editor.edits)
-    return FrameStages(Tracker(settings.tracking), drawn), model.describe()
+    return FrameStages(Tracker(settings.tracking), drawn, editor), model.describe()

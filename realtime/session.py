@@ -19,23 +19,29 @@ from realtime.settings import Settings
 from realtime.statistics import Snapshot, Statistics, write_statistics
 
 if TYPE_CHECKING:
+    from realtime.building import AnyStages
     from realtime.capture import Source
     from realtime.contact_sheet import ContactSheet
     from realtime.outputs import Output
     from realtime.pipeline import Pipeline
+    from realtime.wardrobe import Wardrobe
 
 SHOWN_AS_THEY_COME = ("virtual", "window", "page")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to run: source and outputs as the command names them, all settings, and what to write beside."""
+    """What to run: source and outputs as the command names them, all settings, and what to write beside.
+
+    config: the settings file, whose styles can be worn too.
+    """
 
     source: str
     outputs: Sequence[str]
     settings: Settings
     statistics: Path | None = None
     contact_sheet: Path | None = None
+    config: Path | None = None
 
 
 class Stopper:
@@ -112,7 +118,11 @@ def _open(
         stages, model = build_stages(settings, source.size)
         opened.callback(stages.tracker.close)
         size = output_size(source.size, settings.compositing)
-        outputs = [_opened_output(text, size, source, request, clock, statistics, opened) for text in request.outputs]
+        changes = any(text.partition(":")[0] == "page" for text in request.outputs)
+        wardrobe = _wardrobe(request, stages) if changes else None
+        outputs = [
+            _opened_output(text, size, source, request, clock, statistics, opened, wardrobe) for text in request.outputs
+        ]
         pace = settings.pipeline
         if pace.pace == "auto" and any(text.partition(":")[0] in SHOWN_AS_THEY_COME for text in request.outputs):
             pace = replace(pace, pace="newest")
@@ -136,6 +146,7 @@ def _opened_output(
     clock: Clock,
     statistics: Statistics,
     opened: ExitStack,
+    wardrobe: Wardrobe | None,
 ) -> Output:
     """One output, fed evenly where it wants that; ``opened`` closes it."""
     from realtime.holding import card
@@ -144,11 +155,26 @@ def _opened_output(
 
     settings = request.settings.output
     card(size)  # kept: drawing it only when the camera is gone would take a tenth of a second then
-    output = open_output(text, size, source.fps, settings, source.path)
+    output = open_output(text, size, source.fps, settings, source.path, wardrobe)
     if output.wants_pacing:
         output = PacedOutput(output, settings.fps or source.fps, clock, statistics)
     opened.callback(output.close)
     return output
+
+
+def _wardrobe(request: Request, stages: AnyStages) -> Wardrobe:
+    """What can be worn with the request's model."""
+    from engines.bundled import MODELS
+    from engines.installed_directions import list_directions
+    from engines.models_folder import models_folder
+    from realtime import configuration
+    from realtime.wardrobe import Wardrobe
+
+    document = configuration.read_toml(request.config) if request.config else None
+    known = configuration.styles(document, str(request.config))
+    bundled = request.settings.generating.model in MODELS
+    edits = configuration.edits() if bundled else list_directions(models_folder().directions)
+    return Wardrobe(request.settings, known, edits, stages.wear)
 
 
 def _contact_sheet(path: Path | None) -> ContactSheet | None:

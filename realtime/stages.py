@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from realtime.frames import Face, Frame, Latent, Picture, Portrait
-from realtime.settings import Settings
+from realtime.settings import EditingSettings, Settings
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -46,7 +48,17 @@ class Holds(Protocol):
         """What goes out without an avatar."""
 
 
-class Tracked(Protocol):
+class Wears(Protocol):
+    """All stages together."""
+
+    def wear(self, editing: EditingSettings) -> None:
+        """Another style, strength and edits from the next frame on; any thread may ask.
+
+        Raises UsageError, and for imported models ModelError and ValueError; what is worn stays then.
+        """
+
+
+class Tracked(Wears, Protocol):
     """All stages together: what whoever runs them needs to know of them."""
 
     @property
@@ -81,6 +93,7 @@ class Stages:
     """The stages of the work thread, in the frame's order.
 
     ``look`` and ``show`` remember what came before, so frames must come to each in order; ``portray`` does not.
+    dresses: what the encoder needs to know of a style. Raises UsageError where the model cannot show it.
     """
 
     tracker: Tracker
@@ -90,6 +103,13 @@ class Stages:
     editor: Editor | PhotographicEditor
     generator: Generator | PhotographicGenerator
     compositor: Compositor | PhotographicCompositor
+    dresses: Callable[[EditingSettings], Any]
+
+    def wear(self, editing: EditingSettings) -> None:
+        """See :class:`Wears`."""
+        dress = self.dresses(editing)
+        self.editor.wear(editing.edits)
+        self.encoder.dress(dress)
 
     @property
     def at_once(self) -> int:
@@ -148,18 +168,23 @@ def another_generator(settings: Settings) -> Generator:
 
 def _model(settings: Settings) -> BundledModel:
     from engines.bundled import load
-    from realtime.dressing import dressed
 
     wanted = settings.generating
     several = settings.tracking.faces > 1  # whose drawings fill all cores one after the other: docs/decisions/0084
-    model = load(
+    return load(
         wanted.model,
         wanted.device,
         precision=wanted.precision,
         resolution=wanted.resolution,
         pictures="1" if several and wanted.at_once == "auto" else wanted.at_once,
     )
-    return dressed(model, settings.editing.attributes, settings.editing.strength)
+
+
+def _dressed(model: BundledModel, editing: EditingSettings) -> BundledModel:
+    """The model for people who wear a style. Raises UsageError for attributes that it does not know."""
+    from realtime.dressing import dressed
+
+    return dressed(model, editing.attributes, editing.strength)
 
 
 def remembering(settings: Settings, model: BundledModel, worn: Avatar | None) -> Memory:
@@ -192,7 +217,7 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
     from realtime.generating import Generator
     from realtime.tracking import Tracker
 
-    memory = remembering(settings, model, _worn(settings))
+    memory = remembering(settings, _dressed(model, settings.editing), _worn(settings))
     return Stages(
         tracker=Tracker(settings.tracking),
         aligner=Aligner(settings.alignment),
@@ -201,6 +226,7 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
         editor=Editor(model.directions, settings.editing.edits),
         generator=Generator(model, settings.alignment.size_px),
         compositor=Compositor(settings.compositing, size),
+        dresses=partial(_dressed, model),
     )
 
 
@@ -213,11 +239,13 @@ def _stages_of_several(settings: Settings, size: tuple[int, int], model: Bundled
     from realtime.generating import Generator
 
     worn = _worn(settings)
+    dressed_model = _dressed(model, settings.editing)
     return GroupStages(
         tracker=GroupTracker(settings.tracking),
         aligner=Aligner(settings.alignment),
-        remember=lambda person: remembering(settings, model, worn if person == 0 else None),
+        remember=lambda person: remembering(settings, dressed_model, worn if person == 0 else None),
         editor=Editor(model.directions, settings.editing.edits),
         generator=Generator(model, settings.alignment.size_px),
         compositor=GroupCompositor(settings.compositing, size),
+        dresses=partial(_dressed, model),
     )

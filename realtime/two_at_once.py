@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from realtime.frames import Frame, LatePicture, Picture
+from realtime.settings import EditingSettings
 from realtime.stages import Tracked
 from realtime.statistics import Statistics
 
@@ -54,6 +55,10 @@ class TwoAtOnce:
     def compositor(self) -> TwoAtOnce:
         """This: a holding picture comes after those that are under way."""
         return self
+
+    def wear(self, editing: EditingSettings) -> None:
+        """See ``realtime.stages.Wears``."""
+        self.stages.wear(editing)
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame, perhaps not finished yet. Raises what the one before raised."""

@@ -38,6 +38,7 @@ from tools.gates import open_gates
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
 READERS, FASTER = ("inject", "painted", "cover"), 3.0  # what reads the maps learns from few pictures each
 CRITIC_RATE, CRITIC_SHARE = 4e-4, 0.5  # its learning rate; its part of the gradient beside the distance's
+BLURRED = 2.0  # the weight of colours over wider places
 SHARPENING = 0.12  # with the critic at least this part of the rate: what was learnt till then is settled
 
 
@@ -135,6 +136,12 @@ def distance(got: Tensor, want: Tensor, weight: Tensor) -> Tensor:
     return error
 
 
+def blurred_distance(got: Tensor, want: Tensor) -> Tensor:
+    """L1 of means over 16x16 pixels. Where curls cannot be told one by one, L1 of pixels settles on the median of their
+    lights and darks, which is another colour than their mean."""
+    return F.avg_pool2d(got - want, 16).abs().mean()
+
+
 class Drawn(NamedTuple):
     """A batch's loss, and its pictures as they were drawn and wanted, premultiplied RGBA [N, 4, size, size]."""
 
@@ -150,7 +157,7 @@ def loss_of(model: Model, faces: Faces, rows: np.ndarray, size: int, critic: Cri
     loss = distance(pictures[-1], want, weights(at_rest, motion, size))
     if critic is not None:
         loss = balanced(loss, critic(pictures[-1], want).mean(), pictures[-1], CRITIC_SHARE)
-    loss = loss + 4 * (rest - at_rest).abs().mean()
+    loss = loss + 4 * (rest - at_rest).abs().mean() + BLURRED * blurred_distance(pictures[-1], want)
     for picture in pictures[:-1]:
         s = picture.shape[-1]
         loss = loss + 0.3 * distance(picture, F.avg_pool2d(want, size // s), weights(at_rest, motion, s))

@@ -3,7 +3,8 @@
     virtual, virtual:NAME, virtual:/dev/videoN   a virtual camera
     talk.mp4, talk.mov, talk.mkv                 a video file
     window                                       a preview window
-    page, page:PORT                              a page on this computer, for OBS's browser source
+    page, page:PORT                              a page on this computer, for OBS's browser source; another
+                                                 changes what is worn
     null                                         nowhere
 
 Each kind stands in its own module.
@@ -17,6 +18,7 @@ from pathlib import Path
 from realtime.errors import OutputError, UsageError
 from realtime.outputs.base import Output
 from realtime.settings import OutputSettings
+from realtime.wardrobe import Wardrobe
 
 __all__ = ["FORMATS", "Output", "open_output"]
 
@@ -25,12 +27,18 @@ WANTED = "virtual, virtual:NAME, window, page, page:PORT, null, or a file that e
 
 
 def open_output(
-    text: str, size: tuple[int, int], fps: float, settings: OutputSettings, source_path: Path | None
+    text: str,
+    size: tuple[int, int],
+    fps: float,
+    settings: OutputSettings,
+    source_path: Path | None,
+    wardrobe: Wardrobe | None = None,
 ) -> Output:
     """Open what ``text`` names (the table above), ready for pictures.
 
     size: width and height of every picture, in pixels.
     source_path: the file that the pictures come from, for its sound and so that it is never overwritten; else None.
+    wardrobe: what can be worn, for outputs that let people choose.
     Raises UsageError when ``text`` names no output, DeviceError when a virtual camera or screen is missing,
     OutputError when the place cannot be written.
     """
@@ -42,7 +50,7 @@ def open_output(
     if kind == "page":
         from realtime.outputs.page import PageOutput
 
-        return PageOutput(size, detail, settings)
+        return PageOutput(size, detail, settings, wardrobe)
     if text == "window":
         from realtime.outputs.window import WindowOutput
 

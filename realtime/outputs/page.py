@@ -1,5 +1,7 @@
 """A page on this computer that shows the picture: for a browser, and for OBS's browser source.
 
+A second page changes what is worn (``realtime.wardrobe``): ``/wear`` is for people, ``/choice`` is the same as JSON.
+
 Only programs of this computer reach it (127.0.0.1), and only with the secret token in its address: any web page that
 happens to be open could otherwise show the picture, too. The picture goes out as a multipart stream of JPEGs, always
 the newest: a slow browser misses pictures, it never delays them. Without a browser nothing is encoded.
@@ -8,27 +10,34 @@ the newest: a slow browser misses pictures, it never delays them. Without a brow
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import cv2
 
-from realtime.errors import OutputError, UsageError
+from realtime.errors import AvatarLiveError, OutputError, UsageError
 from realtime.frames import Picture, Pixels
 from realtime.outputs.base import checked_pixels
 from realtime.settings import OutputSettings
+from realtime.wardrobe import Wardrobe
 
 HOST = "127.0.0.1"
 PORT = 8478
 JPEG_QUALITY = 90
 MOST_VIEWERS = 8
+MOST_BYTES = 10_000  # of a choice
 SOCKET_S = 2.0
 BOUNDARY = b"picture"
-SECURITY = "default-src 'none'; img-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'"
+SECURITY = (
+    "default-src 'none'; img-src 'self'; connect-src 'self'; script-src 'self' 'unsafe-inline'; "
+    "style-src 'unsafe-inline'"
+)
 
 
 class NewestJpeg:
@@ -84,14 +93,17 @@ class PageServer(ThreadingHTTPServer):
     block_on_close = True
     allow_reuse_address = True
 
-    def __init__(self, port: int, token: str, newest: NewestJpeg) -> None:
-        self.token, self.newest = token, newest
-        self.page = resources.files("realtime").joinpath("web/index.html").read_bytes()
+    def __init__(self, port: int, token: str, newest: NewestJpeg, wardrobe: Wardrobe | None) -> None:
+        self.token, self.newest, self.wardrobe = token, newest, wardrobe
+        web = resources.files("realtime").joinpath("web")
+        self.pages = {"/": web.joinpath("index.html").read_bytes()}
+        if wardrobe is not None:
+            self.pages["/wear"] = web.joinpath("wear.html").read_bytes()
         super().__init__((HOST, port), PageHandler)
 
 
 class PageHandler(BaseHTTPRequestHandler):
-    """``/`` is the page, ``/stream`` the pictures; both want ``?token=``."""
+    """``/`` is the page, ``/stream`` the pictures, ``/wear`` and ``/choice`` what is worn; all want ``?token=``."""
 
     server: PageServer
     timeout = SOCKET_S
@@ -100,15 +112,50 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request."""
-        address = urlsplit(self.path)
-        if not self._is_local() or not self._has_token(address.query):
-            self.send_error(HTTPStatus.FORBIDDEN, "open the whole address that the program shows, with its token")
-        elif address.path == "/":
-            self._send_page()
-        elif address.path == "/stream":
+        path = self._asked_for()
+        if path in self.server.pages:
+            self._send(HTTPStatus.OK, "text/html; charset=utf-8", self.server.pages[path])
+        elif path == "/stream":
             self._send_stream()
-        else:
+        elif path == "/choice" and self.server.wardrobe is not None:
+            self._send_json(HTTPStatus.OK, self.server.wardrobe.choice())
+        elif path is not None:
             self.send_error(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        """Wear something else."""
+        path, wardrobe = self._asked_for(), self.server.wardrobe
+        if path is None:
+            return
+        if path != "/choice" or wardrobe is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        try:
+            wardrobe.change(self._read_json())
+        except (AvatarLiveError, ValueError) as error:
+            self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        else:
+            self._send_json(HTTPStatus.OK, wardrobe.choice())
+
+    def _asked_for(self) -> str | None:
+        """The path, for who may ask; others are told so."""
+        address = urlsplit(self.path)
+        if self._is_local() and self._has_token(address.query):
+            return address.path
+        self.send_error(HTTPStatus.FORBIDDEN, "open the whole address that the program shows, with its token")
+        return None
+
+    def _read_json(self) -> object:
+        """What was sent. Raises UsageError."""
+        kind, length = self.headers.get_content_type(), self.headers.get("Content-Length", "")
+        if kind != "application/json" or not length.isdecimal() or int(length) > MOST_BYTES:
+            raise UsageError(
+                f"got {kind} of {length or 'unknown'} bytes; wanted application/json of at most {MOST_BYTES}"
+            )
+        try:
+            return json.loads(self.rfile.read(int(length)))
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"that is no JSON: {error}") from None
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing: the terminal belongs to the status line."""
@@ -122,14 +169,18 @@ class PageHandler(BaseHTTPRequestHandler):
         given = parse_qs(query).get("token", [""])[0]
         return hmac.compare_digest(given.encode(), self.server.token.encode())
 
-    def _send_page(self) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(self.server.page)))
+    def _send_json(self, status: HTTPStatus, value: Any) -> None:
+        self._send(status, "application/json", json.dumps(value).encode())
+
+    def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
         self.send_header("Content-Security-Policy", SECURITY)
         self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        self.wfile.write(self.server.page)
+        self.wfile.write(content)
 
     def _send_stream(self) -> None:
         if not self.server.newest.enter():
@@ -161,20 +212,22 @@ class PageHandler(BaseHTTPRequestHandler):
 class PageOutput:
     """The page as an output.
 
-    port: its number as text, or "" for 8478; 0 takes any that is free.
+    port: its number as text, or "" for 8478; 0 takes any that is free. wardrobe: without it nothing can be changed.
     Raises UsageError when that is no port, OutputError when it is taken.
     """
 
     wants_pacing = False
     wants_stop = False
 
-    def __init__(self, size: tuple[int, int], port: str, settings: OutputSettings) -> None:
+    def __init__(
+        self, size: tuple[int, int], port: str, settings: OutputSettings, wardrobe: Wardrobe | None = None
+    ) -> None:
         self._size = size
         self._newest = NewestJpeg()
         self._token = settings.page_token or secrets.token_urlsafe(12)
         number = _port(port)
         try:
-            self._server = PageServer(number, self._token, self._newest)
+            self._server = PageServer(number, self._token, self._newest, wardrobe)
         except OSError as error:
             raise OutputError(
                 f"the page cannot be served at {HOST}:{number} ({error.strerror}); "
@@ -187,11 +240,15 @@ class PageOutput:
     @property
     def url(self) -> str:
         """The address to open, with its token."""
-        return f"http://{HOST}:{self._server.server_address[1]}/?token={self._token}"
+        return self._address("/")
 
     def describe(self) -> str:
-        """The address to open."""
-        return f"page {self.url}"
+        """The addresses to open: the picture, and what changes what is worn."""
+        change = f"; change what is worn: {self._address('/wear')}" if self._server.wardrobe is not None else ""
+        return f"page {self.url}{change}"
+
+    def _address(self, path: str) -> str:
+        return f"http://{HOST}:{self._server.server_address[1]}{path}?token={self._token}"
 
     def send(self, picture: Picture) -> None:
         """Show the picture to whoever watches."""

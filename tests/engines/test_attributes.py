@@ -64,6 +64,17 @@ def test_at_most_one_thing_is_worn_on_the_head_and_never_half(seen: tuple[float,
     assert tuple(chosen[name] for name in GEAR) == worn
 
 
+def test_what_nobody_wears_would_be_dark() -> None:
+    guessed = {
+        **dict.fromkeys(("frame_r", "frame_g", "frame_b", "gear_r", "gear_g", "gear_b"), 0.9),
+        "glasses_frame": 1.0,
+    }
+    without = decided(person(**guessed))
+    assert max(without[name] for name in guessed if name[-2] == "_") < 0.1 and without["glasses_frame"] == 0.33
+    wearing = decided(person(**guessed, glasses_round=0.9, hat_cap=0.95))
+    assert all(wearing[name] == value for name, value in guessed.items())
+
+
 def test_a_little_beard_is_none() -> None:
     chosen = decided(person(beard=0.2, moustache=0.42, goatee=0.9))
     assert (chosen["beard"], chosen["moustache"], chosen["goatee"]) == (0.0, 0.0, 0.9)

@@ -77,14 +77,15 @@ def cpu_stages(folder, tracker, worn, smoothing, compositing, size):
         editor=photographic.PhotographicEditor(worn, folder, model.centre),
         generator=photographic.PhotographicGenerator(model),
         compositor=PhotographicCompositor(compositing, size),
+        dresses=photographic.check_style,
     )
 
 
 def gpu_stages(folder, tracker, worn, smoothing, compositing, size, device="cpu", programs=emulated_program):
     model = load_on_gpu(folder / "tiny", device=device, programs=programs)
-    worn = photographic.PhotographicEditor(worn, folder, model.centre).edits
-    whole = WholeFrame(compositing, size, model, Smoother(smoothing, None, 256), smoothing, worn)
-    return FrameStages(tracker, whole)
+    editor = photographic.PhotographicEditor(worn, folder, model.centre)
+    whole = WholeFrame(compositing, size, model, Smoother(smoothing, None, 256), smoothing, editor.edits)
+    return FrameStages(tracker, whole, editor)
 
 
 def drawn_by(build, folder, faces, frames, worn, size=SIZE, **compositing):

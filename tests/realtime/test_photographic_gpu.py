@@ -10,9 +10,10 @@ import pytest
 from kernels.emulation import emulation_refusal
 from realtime import photographic
 from realtime.clock import FakeClock
+from realtime.errors import UsageError
 from realtime.frames import LatePicture
 from realtime.photographic_gpu import filter_settings
-from realtime.settings import CompositingSettings, SmoothingSettings
+from realtime.settings import CompositingSettings, EditingSettings, SmoothingSettings
 from realtime.statistics import Statistics
 from tests.realtime.gpu_rig import SIZE, Recorded, cpu_stages, drawn_by, edits, gpu_stages, tracked
 from tests.realtime.imported_model import models, tiny_models
@@ -44,14 +45,17 @@ def test_edits_are_changed_while_it_runs(models, tracked):
     given = (Recorded(faces), {}, smoothing, CompositingSettings(mode="paste"), SIZE)
     theirs, ours = (build(models, *given) for build in (cpu_stages, gpu_stages))
     for number, now in enumerate(({}, {"older": worn["older"]})):
-        theirs.editor.wear(now)
-        ours.compositor.wear(theirs.editor.edits)
+        for stages in (theirs, ours):
+            stages.wear(EditingSettings(edits=now))
         wanted, got = (stages.draw(frames[number], statistics).pixels.astype(int) for stages in (theirs, ours))
         changed = (wanted != frames[number].pixels).any(axis=2)
         difference = np.abs(got - wanted).max(axis=2)
         assert difference[changed].mean() < 1.5 and np.percentile(difference[changed], 99) <= 8
     with pytest.raises(ValueError, match="there are 33 edits; wanted at most 32"):
         ours.compositor.wear(theirs.editor.edits * 33)
+    for stages in (theirs, ours):
+        with pytest.raises(UsageError, match="the style 'old' sets attributes of bundled avatars"):
+            stages.wear(EditingSettings(style="old", attributes={"age": 1.0}))
 
 
 def test_frames_of_another_size_and_faces_at_the_edge(models, tracked):

@@ -76,10 +76,11 @@ def test_two_people_are_drawn_as_each_alone(models, pairs):
     both, alone = pairs
     worn, smoothing = edits(models), photographic.smoothing(SmoothingSettings())
     whole, statistics = _whole(models, worn), Statistics(FakeClock())
-    stages = GroupFrameStages(Recorded([_group(alone, 0), _group(alone, 1, (1, 0)), Group((), ())]), whole)
     single = [
         gpu_stages(models, Recorded(a[1]), worn, smoothing, CompositingSettings(mode="paste"), SIZE) for a in alone
     ]
+    groups = Recorded([_group(alone, 0), _group(alone, 1, (1, 0)), Group((), ())])
+    stages = GroupFrameStages(groups, whole, single[0].editor)
     for number, frame in enumerate(both):
         got = stages.draw(frame, statistics)
         wanted = np.hstack([one.draw(a[0][number], statistics).pixels for one, a in zip(single, alone, strict=True)])

@@ -153,7 +153,7 @@ class Rig:
         self.source, self.outputs, self.step = source, outputs or (ListOutput(),), step or Step()
         self.statistics = Statistics(self.clock)
         self.observed: list[tuple[int, int]] = []
-        stages = Stages(*[self.step] * 7)  # type: ignore[arg-type]
+        stages = Stages(*[self.step] * 8)  # type: ignore[arg-type]
         self.pipeline = Pipeline(
             source, stages, self.outputs, self.clock, settings or PipelineSettings(), self.statistics, self._observe
         )

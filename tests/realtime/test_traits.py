@@ -26,7 +26,7 @@ def test_attributes_come_back() -> None:
     wanted = {
         "hair": "side-part", "hair-colour": "#6a3300", "glasses": "square", "beard": "goatee", "beard-length": 0.7,
         "age": 0.8, "skin": "#804020", "clothes": "hood", "jaw-width": 1.05, "freckles": 0.6, "earrings": 0.5,
-        "gear-colour": "#a03020",
+        "hat": "cap", "gear-colour": "#a03020",
     }  # fmt: skip
     back = traits.from_attributes(decided(traits.to_attributes(wanted)))
     assert {trait: back[trait] for trait in wanted} == wanted

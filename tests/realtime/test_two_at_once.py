@@ -34,7 +34,7 @@ class Drawing(Step):
 
 
 def both(step: Step) -> TwoAtOnce:
-    return TwoAtOnce(Stages(*[step] * 7))  # type: ignore[arg-type]
+    return TwoAtOnce(Stages(*[step] * 8))  # type: ignore[arg-type]
 
 
 def test_two_frames_are_drawn_at_the_same_time() -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import http.client
+import json
 import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from realtime import configuration
 from realtime.clock import SystemClock
 from realtime.errors import OutputError
 from realtime.frames import Picture
 from realtime.outputs.page import MOST_VIEWERS, PageOutput
-from realtime.settings import OutputSettings
+from realtime.settings import EditingSettings, OutputSettings, Settings
+from realtime.wardrobe import Wardrobe
 from tests.realtime.clips import corners, grey, quadrants
 
 SIZE = (64, 48)
+JSON = {"Content-Type": "application/json"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -32,6 +37,16 @@ def page() -> Iterator[PageOutput]:
     made.close()
 
 
+@pytest.fixture
+def changing() -> Iterator[tuple[PageOutput, list[EditingSettings]]]:
+    """A page that changes what is worn, and what it asked for."""
+    worn: list[EditingSettings] = []
+    wardrobe = Wardrobe(Settings(), configuration.styles(), configuration.edits(), worn.append)
+    made = PageOutput(SIZE, "0", OutputSettings(page_token="secret"), wardrobe)
+    yield made, worn
+    made.close()
+
+
 def port(page: PageOutput) -> int:
     return int(page.url.split(":")[2].split("/")[0])
 
@@ -39,9 +54,9 @@ def port(page: PageOutput) -> int:
 class Client:
     """One HTTP connection, closed at the end of the test."""
 
-    def __init__(self, page: PageOutput, path: str, **headers: str) -> None:
+    def __init__(self, page: PageOutput, path: str, body: bytes | None = None, **headers: str) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port(page), timeout=5)
-        self.connection.request("GET", path, headers=headers)
+        self.connection.request("GET" if body is None else "POST", path, body, headers)
         self.answer = self.connection.getresponse()
 
     def __enter__(self) -> Client:
@@ -207,10 +222,84 @@ def test_page_can_be_a_source(page: PageOutput) -> None:
     assert np.abs(corners(frame.pixels) - corners(quadrants(*SIZE))).max() <= 25
 
 
-def test_browser_shows_the_picture(page: PageOutput, tmp_path: Path) -> None:
+def post(
+    page: PageOutput, body: bytes, path: str = "/choice?token=secret", **headers: str
+) -> tuple[int, dict[str, Any]]:
+    with Client(page, path, body, **{**JSON, **headers}) as client:
+        content = client.answer.read()
+        return client.answer.status, json.loads(content) if client.answer.status != 403 else {}
+
+
+def test_what_is_worn_is_told_and_changed(changing: tuple[PageOutput, list[EditingSettings]]) -> None:
+    page, worn = changing
+    address = f"http://127.0.0.1:{port(page)}"
+    assert page.describe() == f"page {address}/?token=secret; change what is worn: {address}/wear?token=secret"
+    with Client(page, "/wear?token=secret") as client:
+        assert client.answer.status == 200 and b'"choice" + location.search' in client.answer.read()
+        assert "connect-src 'self'" in client.answer.headers["Content-Security-Policy"]
+    with Client(page, "/choice?token=secret") as client:
+        told = json.loads(client.answer.read())
+    assert told["worn"] == {"style": "toon", "strength": 1.0, "edits": {}} and "princess" in told["styles"]
+    status, told = post(page, b'{"style": "clay+glasses", "edits": {"smile": 0.5}}')
+    assert status == 200 and told["worn"] == {"style": "clay+glasses", "strength": 1.0, "edits": {"smile": 0.5}}
+    assert [(w.style, dict(w.edits)) for w in worn] == [("clay+glasses", {"smile": 0.5})]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "told"),
+    [
+        (b'{"style": "clya"}', {}, "did you mean clay"),
+        (b'{"strength": NaN}', {}, "wanted a number from 0 to 1"),
+        (b"{", {}, "that is no JSON"),
+        (b"\xff", {}, "that is no JSON"),
+        (b"[" * 9000, {}, "that is no JSON"),
+        (b" " * 10_001, {}, "of at most 10000"),
+        (b"{}", {"Content-Type": "text/plain"}, "got text/plain of 2 bytes; wanted application/json"),
+    ],
+)
+def test_what_is_no_choice_is_refused_with_the_reason(
+    body: bytes, headers: dict[str, str], told: str, changing: tuple[PageOutput, list[EditingSettings]]
+) -> None:
+    page, worn = changing
+    status, answer = post(page, body, **headers)
+    assert (status, worn) == (400, []) and told in answer["error"]
+
+
+def test_only_who_has_the_token_changes_anything(
+    page: PageOutput, changing: tuple[PageOutput, list[EditingSettings]]
+) -> None:
+    other, worn = changing
+    for path, headers in (("/choice", {}), ("/choice?token=x", {}), ("/choice?token=secret", {"Host": "evil.example"})):
+        assert post(other, b"{}", path, **headers)[0] == 403
+    assert not worn
+    for path, body in (("/wear", None), ("/choice", None), ("/choice", b"{}"), ("/stream", b"{}")):
+        with Client(page, f"{path}?token=secret", body, **JSON) as client:
+            assert client.answer.status == (404 if path != "/stream" or body else 200), "this page changes nothing"
+
+
+def browser_with(folder: Path, url: str, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """What a real browser says of a page. Skips where there is none."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         pytest.skip("needs Chromium")
+    quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
+    command = [browser, *quiet, f"--user-data-dir={folder / 'profile'}", *options, url]
+    return subprocess.run(command, check=True, timeout=120, capture_output=True)
+
+
+def test_browser_offers_what_there_is(changing: tuple[PageOutput, list[EditingSettings]], tmp_path: Path) -> None:
+    page, _ = changing
+    address = page.url.replace("/?", "/wear?")
+    for patience_ms in (3000, 10_000, 30_000):
+        shown = browser_with(tmp_path, address, f"--timeout={patience_ms}", "--dump-dom").stdout.decode()
+        if 'data-style="princess"' in shown:
+            break
+    for name in configuration.edits():
+        assert f'name="{name}"' in shown
+    assert 'data-style="toon" aria-pressed="true"' in shown and 'data-style="clay" aria-pressed="false"' in shown
+
+
+def test_browser_shows_the_picture(page: PageOutput, tmp_path: Path) -> None:
     stopped = threading.Event()
 
     def play() -> None:
@@ -220,13 +309,11 @@ def test_browser_shows_the_picture(page: PageOutput, tmp_path: Path) -> None:
     player = threading.Thread(target=play)
     player.start()
     shot = tmp_path / "shot.png"
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=320,240"]
-    options += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}"]
     wanted = corners(quadrants(320, 240))
     try:
         for patience_ms in (2000, 10_000, 30_000):  # a busy machine may need long to start a browser
-            command = [browser, *options, f"--timeout={patience_ms}", page.url]
-            subprocess.run(command, check=True, timeout=120, capture_output=True)
+            options = ("--window-size=320,240", f"--screenshot={shot}", f"--timeout={patience_ms}")
+            browser_with(tmp_path, page.url, *options)
             error = np.abs(corners(cv2.imread(str(shot))) - wanted).max()
             if error <= 25:
                 break
