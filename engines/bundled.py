@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -68,7 +68,11 @@ class Direction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BundledModel:
-    """Everything of one model, ready to run. at_once: how many threads had best draw pictures at the same time."""
+    """Everything of one model, ready to run.
+
+    at_once: how many threads had best draw pictures at the same time. prepare: loads what the calling thread needs
+    to draw its first one.
+    """
 
     name: str
     encoder: OpenVinoEngine
@@ -78,6 +82,7 @@ class BundledModel:
     directions: Mapping[str, Direction]
     at_once: int = 1
     size_px: int = SIZES[0]
+    prepare: Callable[[], None] = lambda: None
 
     def describe(self) -> str:
         """What runs where, in one line."""
@@ -195,7 +200,13 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
     directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
-    return BundledModel(name=name, directions=directions, at_once=streams, size_px=size_px, **engines)
+    preparing = [engines[part].prepare for part in ("motion_code", "synthesis") if part in jobs]
+
+    def prepare() -> None:
+        for one in preparing:
+            one()
+
+    return BundledModel(name=name, directions=directions, at_once=streams, size_px=size_px, prepare=prepare, **engines)
 
 
 def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path, size_px: int) -> dict[str, Network]:

@@ -57,6 +57,10 @@ class DrawingEngine:
         drawn = (np.concatenate([start[0], coarse]), middle, fine[0], *(maps[0] for maps in finer))
         return tuple(_laid_out(maps, room) for maps, room in zip(drawn, next(rooms_now), strict=True))
 
+    def prepare(self) -> None:
+        """See ``engines.openvino_engine``."""
+        self._engine.prepare()
+
     def describe(self) -> str:
         """Runtime, precision and processor, in one line."""
         return self._engine.describe()

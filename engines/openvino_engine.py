@@ -173,6 +173,10 @@ class OpenVinoEngine:
         request.infer(values, share_inputs=True, share_outputs=True)
         return tuple(request.get_output_tensor(i).data for i in range(len(self._model.outputs)))
 
+    def prepare(self) -> None:
+        """Load what the calling thread needs for its first call."""
+        self._own()
+
     def _own(self) -> tuple[ov.InferRequest, dict[int, Array]]:
         """The thread's own request, and room for inputs that are laid out anew, by their numbers."""
         if not hasattr(self._local, "own"):

@@ -74,6 +74,10 @@ class GroupStages:
         """How many threads had best portray at the same time."""
         return self._generator.at_once
 
+    def prepare(self) -> None:
+        """Load what the calling thread needs to portray; else its first portraits do."""
+        self._generator.prepare()
+
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: everyone's avatar, or the holding picture where there is no face."""
         looked = self.look(frame, statistics)

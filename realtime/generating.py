@@ -12,12 +12,13 @@ from realtime.frames import Floats, Latent, Pixels, Portrait, Transform
 class Generator:
     """Draws codes with the bundled model: the spatial motion code first, then the synthesis network.
 
-    Threads do not disturb each other; ``at_once`` of them had best draw at the same time.
+    Threads do not disturb each other; ``at_once`` of them had best draw at the same time, and ``prepare`` in each loads
+    what it needs for its first portrait.
     crop_px: side of the crop that the codes' transforms map to the frame.
     """
 
     def __init__(self, model: BundledModel, crop_px: int = 256) -> None:
-        self.at_once, self._crop_px = model.at_once, crop_px
+        self.at_once, self.prepare, self._crop_px = model.at_once, model.prepare, crop_px
         self._motion_code, self._synthesis = model.motion_code, model.synthesis
 
     def generate(self, latent: Latent) -> Portrait:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
-from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, to_bgr
+from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -43,6 +43,10 @@ AVATARS: dict[str, tuple[float, float]] = {
     "eye_distance": (1.0, 0.035), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
     "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
 }  # fmt: skip
+# The colour that a part must be said to have to be seen in another: factor * seen ** power, linear, by
+# tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
+_PAINTED = {"skin": (0.86, 1.0), "lip": (1.22, 1.0), "hair": (0.95, 1.2)}
+_DARKEST = 0.004
 _OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
@@ -132,9 +136,9 @@ class IdentityEstimator:
             lab = self.colour(name)
             if not np.isfinite(lab).all():
                 continue  # the network's stays
-            rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
-            shown = rgb**2 / (1.1 - 0.16 * rgb**2)  # the display curve of the drawn heads, undone
-            result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", shown, strict=True)})
+            factor, power = _PAINTED.get(part, (1.0, 1.0))
+            said = np.clip(factor * linear(lab) ** power, _DARKEST, 1.0)
+            result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", said, strict=True)})
             if part == "hair":
                 result["grey"] = 0.0  # what is grey is in the colour as it was seen
         return result

@@ -27,7 +27,7 @@ from realtime.errors import SourceError
 from realtime.frames import Crop, Face, Floats, Frame, Picture, Pixels
 from realtime.generating import straight
 from realtime.identity import IdentityEstimator
-from realtime.identity_cues import Look, at_rest, look, to_bgr
+from realtime.identity_cues import Look, at_rest, linear, look
 from realtime.settings import Settings
 from realtime.tracking import Tracker
 
@@ -163,17 +163,11 @@ class Studio:
             if off < least:
                 best, least = dict(current), off
             for name, part in (MATCHED | ({"hair": "gear"} if hat else {})).items():
-                gain = (_linear(wanted[name]) + 1e-3) / (_linear(drawn[name]) + 1e-3)
+                gain = (linear(wanted[name]) + 1e-3) / (linear(drawn[name]) + 1e-3)
                 for channel, factor in zip("rgb", np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
                     key = f"{part}_{channel}"
                     current[key] = float(np.clip(current[key] * factor, _LOWEST, _HIGHEST))
         return best
-
-
-def _linear(lab: Array) -> Array:
-    """A Lab colour as linear RGB, by the display curve of the drawn heads."""
-    rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
-    return np.asarray(rgb**2 / (1.1 - 0.16 * rgb**2))
 
 
 def read_photo(path: Path) -> Pixels:

@@ -163,6 +163,9 @@ class PhotographicGenerator:
 
     at_once = 1
 
+    def prepare(self) -> None:
+        """Nothing: all is loaded."""
+
     def __init__(self, model: ImportedModel) -> None:
         self._model = model
 

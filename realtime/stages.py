@@ -116,6 +116,10 @@ class Stages:
         """How many threads had best portray at the same time."""
         return self.generator.at_once
 
+    def prepare(self) -> None:
+        """Load what the calling thread needs to portray; else its first portrait does."""
+        self.generator.prepare()
+
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
         looked = self.look(frame, statistics)

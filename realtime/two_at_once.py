@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any, Protocol
 
 from realtime.frames import Frame, LatePicture, Picture
@@ -23,6 +24,9 @@ from realtime.statistics import Statistics
 
 class LooksAndShows(Tracked, Protocol):
     """``realtime.stages.Stages`` and ``realtime.faces_stages.GroupStages``."""
+
+    def prepare(self) -> None:
+        """Load what the calling thread needs to portray."""
 
     def look(self, frame: Frame, statistics: Statistics) -> Any:
         """Who is in a frame, and what they do."""
@@ -42,7 +46,8 @@ class TwoAtOnce:
 
     def __init__(self, stages: LooksAndShows) -> None:
         self.stages = stages
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="drawing")
+        # While the second thread loads its networks, the first draws alone.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="drawing", initializer=self._prepare)
         self._latest: Future[Picture] | None = None
         self._showing = threading.Lock()
 
@@ -80,6 +85,10 @@ class TwoAtOnce:
         """Finish what is under way and give everything back."""
         self._threads.shutdown()
         self.stages.tracker.close()
+
+    def _prepare(self) -> None:
+        with suppress(Exception):  # the first picture tells it
+            self.stages.prepare()
 
     def _drawn(self, looked: Any, before: Future[Picture] | None, statistics: Statistics) -> Picture:
         portrait = self.stages.portray(looked, statistics)

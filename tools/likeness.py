@@ -2,13 +2,16 @@
 
     python -m tools.likeness --media ../shared/media --drawn 40 [--seconds 2] [--json FILE]
     python -m tools.likeness --media ../shared/media --proportions
+    python -m tools.likeness --colours
 
 An avatar is made of every clip and still that has labels (``tools/likeness_labels.toml``) as ``avatar-live avatar
 create`` makes it, and of drawn heads whose truth is known (three pictures each, before random scenery). Its traits are
 compared with the labels. Skin and hair are compared by CIEDE2000: the colour of the drawn avatar, measured like the
-person's, against the person's.
+person's, against the person's; *live* is before the colours are corrected by looking at the drawn avatar, as the
+program does without an avatar.
 
---proportions prints the mean and spread of people's proportions for ``realtime/identity.py``.
+--proportions prints the mean and spread of people's proportions for ``realtime/identity.py``, --colours how the
+attributes of skin, lips and hair follow from the colours that are seen, over drawn people.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.attributes import ATTRIBUTES
 from realtime.configuration import read_toml
 from realtime.errors import SourceError
 from realtime.frames import Frame, Pixels
 from realtime.identity import IdentityEstimator, weighted_median
-from realtime.identity_cues import FIGURES
+from realtime.identity_cues import FIGURES, linear
 from realtime.identity_studio import Studio
 from realtime.settings import Settings
 from realtime.traits import from_attributes, to_attributes
@@ -67,6 +71,8 @@ class Row:
     presentation: bool | None
     skin: float
     hair_colour: float
+    live_skin: float
+    live_hair_colour: float
     made: str
 
 
@@ -105,9 +111,9 @@ def length_of(style: str) -> str:
 def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) -> Row:
     """Make the avatar of what was seen, draw it and compare."""
     seen = {colour: identity.colour(colour) for colour in ("skin", "lips", "hair")}
-    traits = from_attributes(studio.matched(identity.estimate(), seen))
-    drawn = studio.colours(to_attributes(traits))
-    off = {colour: np.nan if drawn is None else delta_e(seen[colour], drawn[colour]) for colour in ("skin", "hair")}
+    live = identity.estimate()
+    traits = from_attributes(studio.matched(live, seen))
+    off, live_off = (_off(studio.colours(attributes), seen) for attributes in (to_attributes(traits), live))
     length, feminine = length_of(str(traits["hair"])), float(traits["femininity"]) > 0.5
     return Row(
         name=name,
@@ -117,8 +123,15 @@ def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) 
         presentation=None if not truth.presentation else feminine == (truth.presentation == "f"),
         skin=off["skin"],
         hair_colour=np.nan if truth.hair in (None, "none") else off["hair"],
+        live_skin=live_off["skin"],
+        live_hair_colour=np.nan if truth.hair in (None, "none") else live_off["hair"],
         made=f"{traits['hair']}, glasses {traits['glasses']}, beard {traits['beard']}, age {float(traits['age']):.2f}",
     )
+
+
+def _off(drawn: dict[str, Array] | None, seen: dict[str, Array]) -> dict[str, float]:
+    """How far a drawn avatar's skin and hair are from what was seen; not-a-number without an avatar's face."""
+    return {name: np.nan if drawn is None else delta_e(seen[name], drawn[name]) for name in ("skin", "hair")}
 
 
 def of_media(media: Path, studio: Studio, seconds: float) -> list[Row]:
@@ -191,7 +204,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     for trait in ("glasses", "beard", "hair", "presentation"):
         judged = [getattr(row, trait) for row in rows if getattr(row, trait) is not None]
         result[trait] = {"right": sum(judged), "of": len(judged)}
-    for colour in ("skin", "hair_colour"):
+    for colour in ("skin", "hair_colour", "live_skin", "live_hair_colour"):
         off = np.array([getattr(row, colour) for row in rows], np.float64)
         off = off[np.isfinite(off)]
         half, most = (float(np.percentile(off, share)) if off.size else float("nan") for share in (50, 90))
@@ -201,13 +214,17 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 def table(rows: list[Row]) -> str:
     """A markdown table, a row per person; what is wrong stands out."""
-    lines = ["| | glasses | beard | hair length | presentation | skin | hair colour | made |", "|---|" + "---|" * 7]
+    lines = [
+        "| | glasses | beard | hair length | presentation | skin | hair colour | live: skin | hair colour | made |",
+        "|---|" + "---|" * 9,
+    ]
     for row in rows:
         marks = [
             "" if value is None else "right" if value else "**wrong**"
             for value in (row.glasses, row.beard, row.hair, row.presentation)
         ]
-        colours = ["" if np.isnan(value) else f"{value:.1f}" for value in (row.skin, row.hair_colour)]
+        seen = (row.skin, row.hair_colour, row.live_skin, row.live_hair_colour)
+        colours = ["" if np.isnan(value) else f"{value:.1f}" for value in seen]
         lines.append(f"| {row.name} | {' | '.join(marks + colours)} | {row.made} |")
     return "\n".join(lines)
 
@@ -226,6 +243,31 @@ def proportions(media: Path, studio: Studio, seconds: float) -> str:
     return "\n".join(f'"{name}": ({mean:.3f}, {spread:.3f}),' for name, mean, spread in rows)
 
 
+def painted(studio: Studio, count: int, seed: int) -> str:
+    """Factor and power from seen to said colours over drawn people, one line a part: of the logarithms of their means
+    over the channels. Skin and lips have a power of 1; hair's is the ratio of the spreads."""
+    from tools.face_world import index
+    from tools.face_world.sampling import person
+
+    random = np.random.default_rng(seed)
+    logs: dict[str, list[Array]] = {"skin": [], "lip": [], "hair": []}
+    for _ in range(count):
+        row = person(random, "toon")
+        who = {name: float(row[index(name)]) for name in ATTRIBUTES} | {"grey": 0.0}
+        drawn = studio.colours(who)
+        for part, colour in zip(logs, ("skin", "lips", "hair"), strict=True):
+            covered = part == "hair" and (who["hair_bald"] or who["hat_beanie"] or who["hat_cap"])
+            if drawn is not None and not covered:
+                said = np.mean([who[f"{part}_{c}"] for c in "rgb"])
+                logs[part].append(np.log([said + 1e-3, linear(drawn[colour]).mean() + 1e-3]))
+    lines = []
+    for part, pairs in logs.items():
+        said, seen = np.transpose(pairs)
+        power = float(said.std() / seen.std()) if part == "hair" else 1.0
+        lines.append(f'"{part}": ({np.exp(np.median(said - power * seen)):.3f}, {power:.2f}),')
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Command line."""
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -235,10 +277,14 @@ def main() -> None:
     a.add_argument("--seed", type=int, default=11)
     a.add_argument("--json", type=Path, help="default: docs/measurements/likeness-DATE.json")
     a.add_argument("--proportions", action="store_true")
+    a.add_argument("--colours", action="store_true")
     o = a.parse_args()
     with closing(Studio(Settings())) as studio:
         if o.proportions:
             print(proportions(o.media, studio, o.seconds))
+            return
+        if o.colours:
+            print(painted(studio, o.drawn or 120, o.seed))
             return
         media = of_media(o.media, studio, o.seconds) if o.media else []
         drawn = of_drawn(o.drawn, studio, o.seed)

@@ -56,7 +56,8 @@ def test_above_the_forehead_of_somebody_with_a_hat_is_the_hat() -> None:
     bare = estimate(look(**hair, **hat, beside=0.9))
     worn = estimate(look(**hair, **hat, beside=0.9, hat_cap=0.99))
     assert (bare["hat_cap"], worn["hat_cap"]) == (0.0, 1.0)
-    assert (worn["hair_r"], worn["hair_g"]) == (0.4, 0.2) and worn["gear_g"] == pytest.approx(bare["hair_g"])
+    assert (worn["hair_r"], worn["hair_g"]) == (0.4, 0.2) and 0 < worn["gear_g"] != bare["gear_g"]
+    assert bare["hair_g"] < worn["gear_g"], "highlights make dark hair lighter than it is said to be, a hat has none"
     assert bare["hair_long"] + bare["hair_bob"] + bare["hair_wavy"] == 1.0 and worn["hair_short"] == 1.0
 
 

@@ -118,6 +118,9 @@ class Step:
         assert (latent.wplus == 1).all(), "edits come after smoothing"
         return replace(latent, wplus=latent.wplus + 1)
 
+    def prepare(self) -> None:
+        pass
+
     def generate(self, latent: Latent) -> Portrait:
         assert (latent.wplus == 2).all(), "the edited code is drawn"
         return Portrait(*self._step("generate", latent), np.zeros((8, 8, 4), np.uint8), latent.transform)

@@ -49,6 +49,36 @@ def test_two_frames_are_drawn_at_the_same_time() -> None:
     assert step.closed == 1
 
 
+def test_one_thread_draws_while_the_other_loads_its_networks() -> None:
+    loading, loaded, preparing = threading.Event(), threading.Event(), []
+
+    class Loading(Drawing):
+        def prepare(self) -> None:
+            preparing.append(threading.get_ident())
+            if len(preparing) == 2:
+                loading.set()
+                assert loaded.wait(WAIT_S)
+
+    step, statistics = Loading(lambda number: loading.wait(WAIT_S)), Statistics(FakeClock())
+    stages = both(step)
+    pictures = [stages.draw(frame(number), statistics) for number in range(4)]
+    assert [int(picture.pixels[0, 0, 0]) for picture in pictures] == [AVATAR] * 4
+    assert len(set(preparing)) == 2 and step.threads == {preparing[0]}
+    loaded.set()
+    stages.close()
+
+
+def test_what_cannot_be_loaded_is_told_by_the_picture() -> None:
+    class Refusing(Drawing):
+        def prepare(self) -> None:
+            raise OSError("no memory")
+
+    stages = both(Refusing(failing=("generate",), at=0))
+    with pytest.raises(ArithmeticError, match="generate broke"):
+        stages.draw(frame(0), Statistics(FakeClock())).pixels
+    stages.close()
+
+
 def test_what_is_drawn_first_is_shown_first() -> None:
     """The second frame's drawing ends first; its picture is made after the first one's all the same."""
     second_drawn, order = threading.Event(), []

@@ -69,7 +69,7 @@ def test_what_the_command_added_stays_until_it_is_changed() -> None:
     assert dict(worn[-1].edits) == dict(given.editing.edits) and dict(worn[-1].attributes) == {"freckles": 0.9}
     shown.change({"style": "old", "strength": 1})
     assert (worn[-1].style, worn[-1].strength, dict(worn[-1].edits)) == ("old", 1.0, {"age": 0.4})
-    assert dict(worn[-1].attributes) == {"age": 0.95, "grey": 0.85, "freckles": 0.9}
+    assert dict(worn[-1].attributes) == {**configuration.styles()["old"].attributes, "freckles": 0.9}
     shown.change({"edits": {"smile": "0..1/4s"}})
     assert shown.choice()["worn"] == {"style": "old", "strength": 1.0, "edits": {"smile": "0..1/4s"}}
     assert str(worn[-1].edits["smile"]) == "0..1/4s" and list(worn[-1].edits) == ["smile"]
