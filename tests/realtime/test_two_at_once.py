@@ -75,7 +75,7 @@ def test_what_cannot_be_loaded_is_told_by_the_picture() -> None:
 
     stages = both(Refusing(failing=("generate",), at=0))
     with pytest.raises(ArithmeticError, match="generate broke"):
-        stages.draw(frame(0), Statistics(FakeClock())).pixels
+        _ = stages.draw(frame(0), Statistics(FakeClock())).pixels
     stages.close()
 
 
