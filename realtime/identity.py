@@ -66,6 +66,8 @@ _WORN = {
     "hair_braids": (0.01, 0.07),
 }  # fmt: skip
 _EVEN = 0.08  # of styles that are not in that table
+# Short dark hair on real faces is taken for a buzz cut, and, though there is hair above the forehead, for a bald head.
+_TAKEN_FOR, _BARE = 0.2, 0.5
 
 
 class IdentityEstimator:
@@ -105,7 +107,8 @@ class IdentityEstimator:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
-        result.update(styled(result, beside))
+        bare = float(np.average([look.bare for look in self._looks], weights=weights))
+        result.update(styled(result, beside, bare))
         result.update(self._glasses(weights, result))
         return decided(result)
 
@@ -185,13 +188,17 @@ def proportioned(unusual: Array) -> Attributes:
     return result
 
 
-def styled(attributes: Attributes, beside_jaw: float) -> Attributes:
-    """The likelihood of each hair style, summing to 1: the network's, hair beside the jaw, and who wears what."""
+def styled(attributes: Attributes, beside_jaw: float, bare: float) -> Attributes:
+    """The likelihood of each hair style, summing to 1: the network's, hair beside the jaw, and who wears what.
+
+    bare: share of the places above the forehead that look like skin.
+    """
     feminine = min(max(attributes["femininity"], 0.0), 1.0)
     feminine = feminine**2 / (feminine**2 + (1 - feminine) ** 2)
     long = 1.0
     if math.isfinite(beside_jaw):
         long = min(max(math.exp(_STEEPNESS * (beside_jaw - BESIDE_JAW)), 1 / _MOST_ODDS), _MOST_ODDS)
+    taken_for = {"hair_buzz": _TAKEN_FOR, "hair_bald": _TAKEN_FOR if bare < _BARE else 1.0}
     scores = {}
     for name in HAIR_STYLES:
         his, hers = _WORN.get(name, (_EVEN, _EVEN))
@@ -199,6 +206,7 @@ def styled(attributes: Attributes, beside_jaw: float) -> Attributes:
         # The network is surer of itself than it is right on real faces: its odds are halved in logarithm, and who wears
         # what counts twice, because it takes hair that is tied up for very short hair.
         scores[name] = math.sqrt(max(attributes[name], 1e-4)) * worn**2 * (long if name in _LONG else 1.0)
+        scores[name] *= taken_for.get(name, 1.0)
     total = sum(scores.values())
     return {name: score / total for name, score in scores.items()}
 

@@ -105,8 +105,22 @@ def test_hair_beside_the_jaw_makes_it_long() -> None:
     unsure = {"hair_short": 0.4, "hair_long": 0.4}
     assert estimate(look(beside=0.0, **unsure))["hair_short"] == 1
     assert estimate(look(beside=0.8, **unsure))["hair_long"] == 1
-    likely = styled(dict.fromkeys(HAIR_STYLES, 1 / len(HAIR_STYLES)) | {"femininity": 0.5}, float("nan"))
+    likely = styled(dict.fromkeys(HAIR_STYLES, 1 / len(HAIR_STYLES)) | {"femininity": 0.5}, float("nan"), 0.0)
     assert sum(likely.values()) == pytest.approx(1) and max(likely.values()) < 0.3
+
+
+@pytest.mark.parametrize(("bare", "made"), [(0.1, "hair_quiff"), (0.9, "hair_bald")])
+def test_hair_above_the_forehead_is_no_bald_head_and_short_hair_hardly_ever_a_buzz_cut(bare: float, made: str) -> None:
+    seen = dict.fromkeys(HAIR_STYLES, 0.0) | {
+        "hair_bald": 0.55,
+        "hair_buzz": 0.35,
+        "hair_quiff": 0.1,
+        "femininity": 0.1,
+    }
+    likely = styled(seen, 0.0, bare)
+    assert max(likely, key=lambda name: likely[name]) == made
+    sure = styled(seen | {"hair_bald": 0.0, "hair_buzz": 0.99, "hair_quiff": 0.01}, 0.0, 0.0)
+    assert max(sure, key=lambda name: sure[name]) == "hair_buzz"
 
 
 def test_lips_and_hair_tell_the_presentation() -> None:
