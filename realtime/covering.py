@@ -155,6 +155,7 @@ def _surroundings(part: Pixels, mask: Pixels, middle: float) -> Pixels:
         return np.full_like(colours, colours.mean(axis=(0, 1)), np.uint8)
     known = np.concatenate([colours, np.ones_like(free)[..., None]], axis=2) * free[..., None]
     wide = cv2.blur(cv2.blur(known, (25, 25)), (25, 25))  # nearly a Gaussian of 10 cells, at a fraction of its cost
-    spread = cv2.GaussianBlur(known, (0, 0), 2.5) + 0.01 * wide
+    # Sideways more than up and down: at the height of the chin the room is beside the head, the clothes are below it.
+    spread = cv2.GaussianBlur(known, (0, 0), sigmaX=5.0, sigmaY=1.5) + 0.01 * wide
     spread += 1e-6 * known.reshape(-1, 4).mean(axis=0)
     return np.asarray((spread[..., :3] / spread[..., 3:]).clip(0, 255).astype(np.uint8))
