@@ -28,7 +28,7 @@ from realtime.errors import UsageError
 from realtime.frames import Frame, LatePicture, Picture
 from realtime.holding import card
 from realtime.photographic import check_precision
-from realtime.settings import CompositingSettings, GeneratingSettings, Settings, TrackingSettings
+from realtime.settings import CompositingSettings, EditingSettings, GeneratingSettings, Settings, TrackingSettings
 from realtime.stages import Stages
 from realtime.statistics import Statistics
 from realtime.two_at_once import TwoAtOnce
@@ -182,7 +182,7 @@ class Steps:
     """Stages whose holding picture the GPU has not finished."""
 
     def __init__(self, error=None):
-        self.error, self.closed, self.compositor, self.tracker = error, False, self, self
+        self.error, self.closed, self.worn, self.compositor, self.tracker = error, False, [], self, self
 
     def draw(self, frame, statistics):
         return self.holding(frame)
@@ -192,8 +192,23 @@ class Steps:
             raise self.error
         return Picture(7, 7, np.full((2, 3, 3), 9, np.uint8))
 
+    def wear(self, editing):
+        self.worn.append(editing)
+
     def close(self):
         self.closed = True
+
+
+def test_what_was_put_on_while_the_gpu_drew_is_worn_by_the_cpu_too():
+    on_gpu, on_cpu = Steps(EngineError("lost")), Steps()
+    stages = FallingBack(on_gpu, lambda running: on_cpu, (3, 2))
+    for style in ("old", "clay"):
+        stages.wear(EditingSettings(style))
+    stages.holding(None)
+    stages.holding(None)
+    stages.wear(EditingSettings("comic"))
+    assert [one.style for one in on_gpu.worn] == ["old", "clay"]
+    assert [one.style for one in on_cpu.worn] == ["clay", "comic"]
 
 
 def test_a_holding_picture_that_needs_a_lost_one_is_the_card_and_then_the_cpus():
