@@ -45,7 +45,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 # The colour that a part must be said to have to be seen in another: factor * seen ** power, linear, by
 # tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
-_PAINTED = {"skin": (0.86, 1.0), "lip": (1.22, 1.0), "hair": (0.95, 1.2)}
+_PAINTED = {"skin": (0.87, 1.0), "lip": (1.16, 1.0), "hair": (0.957, 1.22)}
 _DARKEST = 0.004
 _OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this

@@ -10,6 +10,10 @@ another person's colours, the layers of colour another person's shape, which kee
 ``sharpen`` minutes at 256 px have an adversarial term (``tools/critic.py``), for crisp hair and eyes. The checkpoint
 (weights, their moving average, optimisers, the time spent) is written every three minutes and continued from when it
 is there.
+
+To go on with trained weights (``tools/checkpoints``) with the critic, at a rate that does not undo them:
+
+    python -m tools.train_generator --minutes 0 0 90 --sharpen 90 --rate 3e-4
 """
 
 from __future__ import annotations
@@ -274,8 +278,10 @@ class Training:
         return {"optimiser": self.optimiser, "critic": self.critic, "critic_optimiser": self.critic_optimiser}
 
 
-def train(run: Training, held_out: Faces, minutes: list[float], sharpen: float, file: Path) -> None:
-    """Train until the minutes of every size are spent; the last ``sharpen`` ones with the critic."""
+def train(
+    run: Training, held_out: Faces, minutes: list[float], sharpen: float, file: Path, rates: tuple[float, ...] = RATES
+) -> None:
+    """Train until the minutes of every size are spent, at these highest rates, at last with the critic."""
     last, saved_at, stage_was, total = time.monotonic(), run.spent, -1, 60 * sum(minutes)
     while (place := stage_of(run.spent, minutes))[1] < 1:
         stage, through = place
@@ -284,7 +290,7 @@ def train(run: Training, held_out: Faces, minutes: list[float], sharpen: float, 
         stage_was, size = stage, SIZES[stage]
         sharpened = size == SIZES[-1] and total - run.spent < 60 * sharpen
         least = SHARPENING if sharpened else 0.04
-        rate = RATES[stage] * min(1.0, 20 * through + 0.05) * max(least, 0.5 + 0.5 * math.cos(math.pi * through))
+        rate = rates[stage] * min(1.0, 20 * through + 0.05) * max(least, 0.5 + 0.5 * math.cos(math.pi * through))
         run.take(size, BATCHES[stage], rate, sharpened)
         now = time.monotonic()
         run.spent, last = run.spent + min(now - last, 10.0), now
@@ -307,6 +313,7 @@ def main() -> None:
     a.add_argument("--out", type=Path, default=Path("runs/generator"))
     a.add_argument("--minutes", type=float, nargs=3, default=[12, 28, 45], help="training time at 64, 128 and 256 px")
     a.add_argument("--sharpen", type=float, default=15, help="how many of the last minutes have the adversarial term")
+    a.add_argument("--rate", type=float, default=RATES[-1], help="highest at 256 px; trained weights go on at 3e-4")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a.add_argument("--eager", action="store_true", help="do not compile: starts at once, for short runs")
     o = a.parse_args()
@@ -317,7 +324,7 @@ def main() -> None:
     run, file = Training(faces, o.device, o.eager), o.out / "checkpoint.pt"
     if file.exists():
         run.load(file, o.device)
-    train(run, held_out, o.minutes, o.sharpen, file)
+    train(run, held_out, o.minutes, o.sharpen, file, (*RATES[:-1], o.rate))
 
 
 def keep_memory(module: str) -> None:

@@ -40,15 +40,16 @@ def test_labels_are_complete() -> None:
 
 def test_what_is_not_judged_is_left_out() -> None:
     rows = [
-        Row("a", True, False, None, True, 3.0, np.nan, "bob"),
-        Row("b", True, True, True, None, 12.0, 4.0, "long"),
+        Row("a", True, False, None, True, 3.0, np.nan, 5.0, np.nan, "bob"),
+        Row("b", True, True, True, None, 12.0, 4.0, 7.0, 8.0, "long"),
     ]
     result = summary(rows)
     assert result["people"] == 2 and result["glasses"] == {"right": 2, "of": 2}
     assert result["hair"] == {"right": 1, "of": 1} and result["beard"] == {"right": 1, "of": 2}
     assert (result["skin"]["median"], result["skin"]["near"]) == (7.5, 1)
     assert result["hair_colour"] == {"median": 4.0, "p90": 4.0, "near": 1, "of": 1}
-    assert table(rows).splitlines()[2] == "| a | right | **wrong** |  | right | 3.0 |  | bob |"
+    assert (result["live_skin"]["median"], result["live_hair_colour"]["of"]) == (6.0, 1)
+    assert table(rows).splitlines()[2] == "| a | right | **wrong** |  | right | 3.0 |  | 5.0 |  | bob |"
 
 
 def test_drawn_heads_stand_before_scenery() -> None:
