@@ -258,7 +258,7 @@ class Training:
         self.step, self.loss = self.step + 1, drawn.loss.item()
 
     def load(self, file: Path, device: str) -> None:
-        """Go on from a checkpoint. ``tools/checkpoints`` keeps the generator's weights only: the rest starts afresh."""
+        """Go on from a checkpoint. ``tools/checkpoints`` keeps weights only: the optimisers start afresh."""
         saved = torch.load(file, map_location=device, weights_only=True)
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
