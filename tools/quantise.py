@@ -41,7 +41,7 @@ from tools.train_generator import attribute_names, colour_columns
 Floats = npt.NDArray[np.float32]
 
 WEIGHT_LEVELS = 63  # on each side of zero
-SHARES, WIDTHS = (0.4, 0.55, 0.7), (0.75, 0.85, 1.0)
+SHARES, WIDTHS = (0.7, 0.85, 1.0), (0.75, 0.85, 1.0)
 EXACT = (0, 1)  # layers at 32 px that stay float: most of what rounding them changes is seen, as a slight flicker
 PER_DOMAIN, SEARCHED = 8, 4  # heads a domain for the ranges, and of these for the choice
 SEED, UNSEEN = 1, 2
