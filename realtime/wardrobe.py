@@ -71,11 +71,11 @@ class Wardrobe:
             if key not in KEYS:
                 raise UsageError(f"{ORIGIN}: {unknown('key', key, KEYS)}")
         with self._changing:
-            style, strength, edits = self._worn
+            style, strength, worn = self._worn
             style = checked_at(ORIGIN, "editing.style", wanted.get("style", style))
             strength = checked_at(ORIGIN, "editing.strength", wanted.get("strength", strength))
-            edits = dict(checked_at(ORIGIN, EDITS, wanted.get("edits", edits)))
-            for name in edits:
+            edits = dict(checked_at(ORIGIN, EDITS, wanted.get("edits", worn)))
+            for name in edits.keys() - worn.keys():  # what is worn may be a part of a direction, as NAME.2-4
                 if name not in self._edits:
                     raise UsageError(f"{ORIGIN}: {unknown('edit', name, self._edits)}")
             found = find_style(style, self._styles)

@@ -108,6 +108,15 @@ def test_what_fails_to_be_put_on_is_not_worn() -> None:
     assert shown.choice()["worn"]["style"] == "toon"
 
 
+def test_a_part_of_an_installed_direction_stays_worn() -> None:
+    worn: list[EditingSettings] = []
+    shown = Wardrobe(settings(edits={"older.2-4": 1.0}), configuration.styles(), {"older": "ganspace"}, worn.append)
+    shown.change({"edits": {"older.2-4": 0.5, "older": 0.1}})
+    assert dict(worn[-1].edits) == {"older.2-4": 0.5, "older": 0.1}
+    with pytest.raises(UsageError, match="did you mean older"):
+        shown.change({"edits": {"older.5-6": 0.5}})
+
+
 def test_only_styles_of_the_model_that_runs_are_there() -> None:
     document = {
         "styles": {"mine": {"edits": {"smile": 1.0}}, "photo": {"model": "another"}, "odd": {"attributes": {"x": 1}}}
