@@ -11,35 +11,20 @@ and the top's, a row each.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from engines.portrait_top import SIZE, LargeGenerator
 from tools.export_models import load_generator
 from tools.record import record
-from tools.train_generator import Faces, Model, mixed_codes, ratios
-from tools.train_top import load_top
+from tools.train_generator import Faces, ratios
+from tools.train_top import drawn_twice, load_top
 
-BATCH, SHOWN, GREY = 4, 4, 0.84
+SHOWN, GREY = 4, 0.84
 Figures = dict[str, float]
-
-
-@torch.no_grad()
-def drawn_twice(large: LargeGenerator, faces: Faces, model: Model, count: int) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of drawn heads, their doubled 256 px pictures and those with the top: [N, 4, 512, 512] each."""
-    for start in range(0, count, BATCH):
-        attributes, motion, _, want = faces.batch(np.arange(start, min(start + BATCH, count)), SIZE)
-        wplus = mixed_codes(model, attributes, False)
-        drawn, *maps = large.motion_code(wplus[:, 0], motion)
-        pictures, x, bare = large.generator.levels(drawn, wplus.unbind(1), maps[:-1])
-        doubled = F.interpolate(pictures[-1].clamp(0, 1), scale_factor=2.0, mode="bilinear", align_corners=False)
-        yield want, doubled, large.top(x, bare, maps[-1], wplus).clamp(0, 1)
 
 
 def figures(got: Tensor, want: Tensor) -> list[Figures]:
@@ -82,7 +67,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     faces, model, top = Faces(o.data, "held_out"), load_generator(o.generator).eval(), load_top(o.top)
     count, rows, columns = min(o.count, len(faces)), {"doubled": [], "top": []}, []
-    for want, doubled, topped in drawn_twice(LargeGenerator(model.generator, top), faces, model, count):
+    for want, doubled, topped in drawn_twice(model, top, faces, count):
         rows["doubled"] += figures(doubled, want)
         rows["top"] += figures(topped, want)
         columns += [np.vstack([on_grey(p) for p in head]) for head in zip(want, doubled, topped, strict=True)]

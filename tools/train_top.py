@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,17 +131,23 @@ class Training:
 
 
 @torch.no_grad()
-def evaluate(model: Model, top: Top, faces: Faces, count: int = 24) -> tuple[float, float]:
-    """Mean PSNR at 512 px on heads that were not trained on: the top's, and the doubled 256 px picture's."""
-    large, pairs = LargeGenerator(model.generator, top), []
+def drawn_twice(model: Model, top: Top, faces: Faces, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Of the first heads, a few at a time: as drawn, the doubled 256 px pictures, and the top's [N, 4, 512, 512]."""
+    large = LargeGenerator(model.generator, top)
     for start in range(0, min(count, len(faces)), 4):
         attributes, motion, _, want = faces.batch(np.arange(start, min(start + 4, count, len(faces))), SIZE)
         wplus = mixed_codes(model, attributes, False)
         drawn, *maps = large.motion_code(wplus[:, 0], motion)
         pictures, x, bare = model.generator.levels(drawn, wplus.unbind(1), maps[:-1])
         doubled = F.interpolate(pictures[-1].clamp(0, 1), scale_factor=2.0, mode="bilinear", align_corners=False)
-        large_one = top(x, bare, maps[-1], wplus).clamp(0, 1)
-        pairs += zip(ratios(large_one, want), ratios(doubled, want), strict=True)
+        yield want, doubled, top(x, bare, maps[-1], wplus).clamp(0, 1)
+
+
+def evaluate(model: Model, top: Top, faces: Faces, count: int = 24) -> tuple[float, float]:
+    """Mean PSNR at 512 px on heads that were not trained on: the top's, and the doubled 256 px picture's."""
+    pairs = []
+    for want, doubled, made in drawn_twice(model, top, faces, count):
+        pairs += zip(ratios(made, want), ratios(doubled, want), strict=True)
     one, other = np.mean(pairs, 0).tolist()
     return one, other
 
