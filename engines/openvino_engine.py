@@ -139,16 +139,16 @@ class OpenVinoEngine:
             hints["INFERENCE_NUM_THREADS"] = threads
 
         def copy() -> ov.CompiledModel:
-            if digest:
-                return _kept(core, file, hints, channels_last, digest)
-            return _compiled(core, file, hints, channels_last)
+            try:
+                if digest:
+                    return _kept(core, file, hints, channels_last, digest)
+                return _compiled(core, file, hints, channels_last)
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[-1]
+                name = file.name if isinstance(file, Path) else file.friendly_name
+                raise EngineError(f"OpenVINO cannot run {name}: {reason}; run avatar-live doctor") from error
 
-        try:
-            self._model = copy()
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            name = file.name if isinstance(file, Path) else file.friendly_name
-            raise EngineError(f"OpenVINO cannot run {name}: {reason}; run avatar-live doctor") from error
+        self._model = copy()
         self._copy, self._copies, self._copying = copy, [self._model], threading.Lock()
         self._streams, self._callers = streams, 0
         self._local = threading.local()
@@ -189,9 +189,9 @@ class OpenVinoEngine:
         """The copy of the network that a new caller gets: each in turn, so that as many as there may be are used."""
         with self._copying:
             number = self._callers % self._streams
-            self._callers += 1
             if number == len(self._copies):
                 self._copies.append(self._copy())
+            self._callers += 1
             return self._copies[number]
 
     def describe(self) -> str:

@@ -150,8 +150,11 @@ class FallingBack:
 
     def wear(self, editing: EditingSettings) -> None:
         """See ``realtime.stages.Wears``; what goes on with the CPU wears it too."""
-        self._stages.wear(editing)
+        stages = self._stages
+        stages.wear(editing)
         self._worn = editing
+        if self._stages is not stages:  # it was moved meanwhile
+            self._stages.wear(editing)
 
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame. Raises EngineError when the CPU fails too."""

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
-from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear
+from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear_rgb
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -46,7 +46,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 # The colour that a part must be said to have to be seen in another: factor * seen ** power, linear, by
 # tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
 _PAINTED = {"skin": (0.87, 1.0), "lip": (1.16, 1.0), "hair": (0.957, 1.22)}
-_DARKEST = 0.004
+DARKEST = 0.004  # of what a linear colour is said to be
 _OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
@@ -140,7 +140,7 @@ class IdentityEstimator:
             if not np.isfinite(lab).all():
                 continue  # the network's stays
             factor, power = _PAINTED.get(part, (1.0, 1.0))
-            said = np.clip(factor * linear(lab) ** power, _DARKEST, 1.0)
+            said = np.clip(factor * linear_rgb(lab) ** power, DARKEST, 1.0)
             result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", said, strict=True)})
             if part == "hair":
                 result["grey"] = 0.0  # what is grey is in the colour as it was seen

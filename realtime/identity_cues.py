@@ -104,7 +104,7 @@ def to_bgr(lab: Array) -> Pixels:
     return np.asarray(np.clip(np.rint(bgr * 255), 0, 255), np.uint8).reshape(lab.shape)
 
 
-def linear(lab: Array) -> Array:
+def linear_rgb(lab: Array) -> Array:
     """A Lab colour as linear RGB, float64 [3], by the display curve of the drawn heads."""
     rgb = to_bgr(lab)[::-1].astype(np.float64) / 255
     return np.asarray(rgb**2 / (1.1 - 0.16 * rgb**2))

@@ -26,15 +26,14 @@ from realtime.clock import SystemClock
 from realtime.errors import SourceError
 from realtime.frames import Crop, Face, Floats, Frame, Picture, Pixels
 from realtime.generating import straight
-from realtime.identity import IdentityEstimator
-from realtime.identity_cues import Look, at_rest, linear, look
+from realtime.identity import DARKEST, IdentityEstimator
+from realtime.identity_cues import Look, at_rest, linear_rgb, look
 from realtime.settings import Settings
 from realtime.tracking import Tracker
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MATCHED = {"skin": "skin", "lips": "lip", "hair": "hair"}  # the attribute's first part by the colour's name
 ROUNDS, _STEP, _PATIENCE_S = 5, 0.9, 20.0
-_LOWEST, _HIGHEST = 0.004, 1.0  # of an attribute that is a linear colour
 VIEW_PX, PAPER, _RENEW_S = 512, 150, 0.03
 
 Array = npt.NDArray[np.float64]
@@ -163,10 +162,10 @@ class Studio:
             if off < least:
                 best, least = dict(current), off
             for name, part in (MATCHED | ({"hair": "gear"} if hat else {})).items():
-                gain = (linear(wanted[name]) + 1e-3) / (linear(drawn[name]) + 1e-3)
+                gain = (linear_rgb(wanted[name]) + 1e-3) / (linear_rgb(drawn[name]) + 1e-3)
                 for channel, factor in zip("rgb", np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
                     key = f"{part}_{channel}"
-                    current[key] = float(np.clip(current[key] * factor, _LOWEST, _HIGHEST))
+                    current[key] = float(np.clip(current[key] * factor, DARKEST, 1.0))
         return best
 
 

@@ -163,11 +163,11 @@ class PhotographicGenerator:
 
     at_once = 1
 
-    def prepare(self) -> None:
-        """Nothing: all is loaded."""
-
     def __init__(self, model: ImportedModel) -> None:
         self._model = model
+
+    def prepare(self) -> None:
+        """Nothing: all is loaded."""
 
     def generate(self, latent: Latent) -> Portrait:
         """The portrait, averaged down while it has twice as many pixels as its place in the frame."""

@@ -32,7 +32,7 @@ from realtime.configuration import read_toml
 from realtime.errors import SourceError
 from realtime.frames import Frame, Pixels
 from realtime.identity import IdentityEstimator, weighted_median
-from realtime.identity_cues import FIGURES, linear
+from realtime.identity_cues import FIGURES, linear_rgb
 from realtime.identity_studio import Studio
 from realtime.settings import Settings
 from realtime.traits import from_attributes, to_attributes
@@ -259,7 +259,7 @@ def painted(studio: Studio, count: int, seed: int) -> str:
             covered = part == "hair" and (who["hair_bald"] or who["hat_beanie"] or who["hat_cap"])
             if drawn is not None and not covered:
                 said = np.mean([who[f"{part}_{c}"] for c in "rgb"])
-                logs[part].append(np.log([said + 1e-3, linear(drawn[colour]).mean() + 1e-3]))
+                logs[part].append(np.log([said + 1e-3, linear_rgb(drawn[colour]).mean() + 1e-3]))
     lines = []
     for part, pairs in logs.items():
         said, seen = np.transpose(pairs)

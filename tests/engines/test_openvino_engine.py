@@ -86,6 +86,20 @@ def test_every_caller_has_a_copy_until_there_are_as_many_as_may_run_at_once(
         assert len(engine._copies) == 2
 
 
+def test_a_copy_that_cannot_be_made_is_told_and_tried_again(doubling: ov.Model, tmp_path: Path) -> None:
+    file = tmp_path / "doubling.xml"
+    ov.save_model(doubling, file, compress_to_fp16=False)
+    engine, x = OpenVinoEngine(file, streams=2), np.ones((1, 3), np.float32)
+    engine.infer(x, x)
+    kept = file.read_bytes()
+    with ThreadPoolExecutor(1) as pool:
+        file.unlink()
+        with pytest.raises(EngineError, match="OpenVINO cannot run doubling.xml"):
+            pool.submit(engine.infer, x, x).result()
+        file.write_bytes(kept)
+        assert pool.submit(lambda: engine.infer(x, x)[0][0, 0]).result() == 3
+
+
 def test_the_wrong_number_of_inputs_is_told(doubling: ov.Model) -> None:
     with pytest.raises(EngineError, match="1 inputs were given; wanted x, y"):
         OpenVinoEngine(doubling).infer(np.zeros((1, 3), np.float32))

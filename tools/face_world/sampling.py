@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from engines.attributes import NEW_GEAR, NEW_GLASSES
 from tools.face_world import index, names
 
 Floats = npt.NDArray[np.float32]
@@ -66,9 +67,8 @@ PLAIN = {
     "age": 0.35, "brow_height": 0.3, "brow_arch": 0.6, "hair_short": 1.0, "femininity": 0.0, "eye_tilt": 0.05,
     "skin_r": 0.86, "skin_g": 0.56, "skin_b": 0.41, "hair_r": 0.10, "hair_g": 0.05, "hair_b": 0.025,
     "iris_r": 0.12, "iris_g": 0.2, "iris_b": 0.3, "lip_r": 0.66, "lip_g": 0.27, "lip_b": 0.25,
-    "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035,
-    "gear_r": 0.06, "gear_g": 0.07, "gear_b": 0.08,
-    "glasses_frame": 0.33, "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
+    "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, **NEW_GLASSES, **NEW_GEAR,
+    "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
 }  # fmt: skip
 SPREADS = {
     "face_length": 0.045, "jaw_width": 0.05, "chin": 0.14, "cheeks": 0.09, "nose_length": 0.11, "nose_width": 0.13,
