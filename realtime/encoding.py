@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, BundledModel
-from engines.motion import LIMITS, POSE
+from engines.motion import LIMITS, MOTION, POSE
 from realtime.expression import MotionReader
 from realtime.frames import Crop, Face, Floats, Latent
 from realtime.identity import IdentityEstimator
@@ -25,11 +25,20 @@ from realtime.settings import EncodingSettings
 _LEVEL = np.radians(5.0)
 LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
 
+# By how many degrees the tracker takes a head for turned when only its mouth moves: per unit of the motion code, by
+# tools/measure_angles.py on heads of known pose (docs/decisions/0086).
+SEEMS_TURNED: dict[str, dict[str, float]] = {
+    "yaw": {"mouth_shift": 1.5},
+    "roll": {"mouth_shift": 2.4, "corner_r": 1.2, "corner_l": -1.2},
+}
+_SEEMS = np.radians([[SEEMS_TURNED.get(angle, {}).get(name, 0.0) for name in MOTION[len(POSE) :]] for angle in POSE])
 
-def pose(rotation: npt.NDArray[np.float64]) -> Floats:
+
+def pose(rotation: npt.NDArray[np.float64], expression: Floats) -> Floats:
     """The drawn head's yaw, pitch, roll in radians, float32 [3], within what the generator was trained on.
 
-    rotation: the real head's, head to camera, as in ``realtime.frames.Crop``.
+    rotation: the real head's, head to camera, as in ``realtime.frames.Crop``. expression: the motion code without its
+    angles, float32 [motion - 3].
     """
     rotation = rotation @ LEVELLED
     angles = (
@@ -37,6 +46,7 @@ def pose(rotation: npt.NDArray[np.float64]) -> Floats:
         np.arcsin(np.clip(rotation[2, 1], -1.0, 1.0)),
         np.arctan2(-rotation[0, 1], rotation[1, 1]),
     )
+    angles = np.array(angles) - _SEEMS @ expression
     return np.array([np.clip(a, *LIMITS[name]) for a, name in zip(angles, POSE, strict=True)], np.float32)
 
 
@@ -85,7 +95,8 @@ class Encoder:
             self._who = self._identity.estimate()
             self._w = self._code(self._who)
         assert self._w is not None  # worn, or set by the first look
-        motion = np.concatenate([pose(crop.rotation), self._motion.read(face.landmarks, crop.rotation)])
+        expression = self._motion.read(face.landmarks, crop.rotation)
+        motion = np.concatenate([pose(crop.rotation, expression), expression])
         wplus = np.repeat(self._w, LAYERS, axis=0) + self._offset
         return Latent(face.frame_id, face.captured_ns, wplus, motion, crop.transform, face.fresh)
 

@@ -46,6 +46,7 @@ MATRIX: dict[str, dict[str, float]] = {
     "gaze_x": {"gaze_x": 1 / 0.25},
     "gaze_y": {"gaze_y": 1 / 0.21},
 }
+_MOUTH_BEHIND_NOSE = -0.25  # depth from the nose's base to the mouth's corners (docs/decisions/0086)
 _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
 _OWN_CURVE = 0.25  # how much of the way corners hang at rest is the face's own; the rest of it is a smile or a frown
 _FROWN = 1.3  # the drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go
@@ -76,11 +77,22 @@ def figures(landmarks: Floats, rotation: npt.NDArray[np.float64]) -> npt.NDArray
     gaze_y = ((y[468] - line_l) / width_l + (y[473] - line_r) / width_r) / 2
     return np.array(
         [
-            *(y[13] - y[14], x[291] - x[61], y[61] - y[2], y[291] - y[2], y[13] - y[2], (x[61] + x[291]) / 2 - x[2]),
+            *(y[13] - y[14], x[291] - x[61], y[61] - y[2], y[291] - y[2], y[13] - y[2], _aside(p, rotation)),
             *((y[159] - y[145]) / width_l, (y[386] - y[374]) / width_r, y[145] - line_l, y[374] - line_r),
             *(y[[105, 66, 63]].mean() - line_l, y[[334, 296, 293]].mean() - line_r, x[336] - x[107], gaze_x, gaze_y),
         ]
     )
+
+
+def _aside(p: npt.NDArray[np.float64], rotation: npt.NDArray[np.float64]) -> float:
+    """How far the mouth's middle is aside of the nose's base in the head's frame: where it is in the picture, at the
+    depth that it has at rest. FaceMesh's own depth would turn a part of the yaw into a mouth that is pushed aside.
+
+    p: the points in the head's frame, float64 [478, 3].
+    """
+    seen = (rotation @ ((p[61] + p[291]) / 2 - p[2]))[:2] - rotation[:2, 2] * _MOUTH_BEHIND_NOSE
+    (a, b), (c, d) = rotation[:2, :2]
+    return float((d * seen[0] - b * seen[1]) / max(a * d - b * c, 0.2))  # the inverse; 0.2: hardly a face any more
 
 
 def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

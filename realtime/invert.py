@@ -87,7 +87,8 @@ def bundled_problem(photo: Path, settings: Settings, checkpoint: Path | None) ->
         face, crop = _one_face(photo, pixels, studio)
         estimator = IdentityEstimator()
         estimator.add(look(face, crop, studio.model.encoder.infer(crop.pixels[None])[0][0]))
-        motion = np.concatenate([pose(crop.rotation), MotionReader().read(face.landmarks, crop.rotation)])
+        expression = MotionReader().read(face.landmarks, crop.rotation)
+        motion = np.concatenate([pose(crop.rotation, expression), expression])
         generator = load_bundled(torch.from_numpy(motion), checkpoint)
         seen = {name: estimator.colour(name) for name in ("skin", "lips", "hair")}
         person = studio.matched(estimator.estimate(), seen)

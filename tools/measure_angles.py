@@ -5,7 +5,9 @@
 The bundled generator draws people (half of them as toon, half as natural) in random expressions, turned as people in
 front of a camera turn. FaceMesh looks at each picture three times, until its crop has settled, and at its mirror image.
 Per template, view and way of counting: Pearson's r of the angle read and the angle told within each person, how far
-what is read lies from the best line (degrees), and how much of the yaw is read as roll.
+what is read lies from the best line (degrees), and how much of the yaw is read as roll. Then, for the chosen template
+and both looks: by how many degrees a head seems turned when its expression changes by one unit of the motion code,
+where that is far from chance (``realtime.encoding.SEEMS_TURNED``).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from tools.record import record
 SPREAD = (0.12, 0.07, 0.055)  # of yaw, pitch, roll in radians: as in the livelier of ten clips
 HIDING = ("glasses_round", "glasses_square", "fringe")
 LOOKS = 3
+SURE = 4.0  # standard errors from nothing
 
 
 def pictures(people: int, each: int, seed: int) -> tuple[list[npt.NDArray[np.uint8]], Floats, npt.NDArray[np.intp]]:
@@ -90,6 +93,28 @@ def judged(read: Series, told: Series, who: npt.NDArray[np.intp], from_mean: boo
     return result
 
 
+def seeming(read: Series, told: Series, who: npt.NDArray[np.intp]) -> dict[str, dict[str, float]]:
+    """Degrees by which a head seems turned per unit of the motion code, by linear least squares within each person.
+
+    read: angles [N, 3], NaN where no face was found. told: motion codes [N, motion]. Only what is SURE; what the angles
+    do to each other is fitted too and left out.
+    """
+    there = np.isfinite(read).all(axis=1)
+    read, told, who = read[there], told[there], who[there]
+    for one in np.unique(who):
+        read[who == one] -= read[who == one].mean(axis=0)
+        told[who == one] -= told[who == one].mean(axis=0)
+    inverse = np.linalg.pinv(told.T @ told)
+    found: dict[str, dict[str, float]] = {}
+    for column, angle in enumerate(POSE):
+        off = read[:, column] - told[:, column]
+        slopes = inverse @ (told.T @ off)
+        errors = np.sqrt(inverse.diagonal() * (off - told @ slopes).var())
+        rows = zip(MOTION[len(POSE) :], slopes[len(POSE) :], errors[len(POSE) :], strict=True)
+        found[angle] = {name: float(np.degrees(slope)) for name, slope, error in rows if abs(slope) > SURE * error}
+    return found
+
+
 def main() -> None:
     """Measure, print a line for each and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,7 +126,8 @@ def main() -> None:
     views, told, who = pictures(arguments.people, arguments.each, arguments.seed)
     templates = {"rigid points of the tracker": (INDICES, HEAD), "chosen": (POINTS, TEMPLATE)}
     results: dict[str, Any] = {}
-    for view, landmarks in seen(views).items():
+    seen_by = seen(views)
+    for view, landmarks in seen_by.items():
         for name, template in templates.items():
             read = np.array([angles(one, *template) if np.isfinite(one).all() else [np.nan] * 3 for one in landmarks])
             for from_mean in (False, True):
@@ -109,8 +135,12 @@ def main() -> None:
                 row = results[key] = judged(read, told[:, :3].astype(np.float64), who, from_mean)
                 cells = [f"{part} {row[part]['r']:.3f} ({row[part]['off_degrees']:.2f})" for part in POSE]
                 print(f"{key}: {', '.join(cells)}, yaw in roll {row['yaw_in_roll']:+.2f}", flush=True)
+    landmarks = seen_by["mirrored"]
+    read = np.array([angles(one) if np.isfinite(one).all() else [np.nan] * 3 for one in landmarks])
+    turned_by = seeming(read, told.astype(np.float64), who)
+    print(*(f"{angle} seems turned by {turned_by[angle]}" for angle in POSE), sep="\n")
     options = {"people": arguments.people, "each": arguments.each, "seed": arguments.seed}
-    print(record("angles", arguments.json, **options, results=results))
+    print(record("angles", arguments.json, **options, results=results, seems_turned=turned_by))
 
 
 if __name__ == "__main__":

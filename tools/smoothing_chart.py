@@ -68,7 +68,8 @@ def series(clip: Path, most: int) -> tuple[dict[str, Series], npt.NDArray[np.int
             continue
         head = head_pose(face.landmarks)
         turn = head_turn(face.landmarks)
-        motions.append(np.concatenate([pose(turn), reader.read(face.landmarks, turn)]))
+        expression = reader.read(face.landmarks, turn)
+        motions.append(np.concatenate([pose(turn, expression), expression]))
         crops.append([*head.apply(PIVOT)[:2], head.scale])
         points.append(face.landmarks[:, :2].astype(np.float64))
         times.append(frame.captured_ns)

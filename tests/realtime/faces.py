@@ -22,8 +22,8 @@ def head_points(**changes: float) -> np.ndarray:
         p[list(brow), 1] = f[f"brow_{side}"] + np.array([-0.02, 0.0, 0.02])
     p[107, 0], p[336, 0] = -f["brows_apart"] / 2, f["brows_apart"] / 2
     p[2] = (0.0, -0.45, 0.3)
-    p[61] = (f["shift"] - f["width"] / 2, -0.45 + f["corner_l"], 0.1)
-    p[291] = (f["shift"] + f["width"] / 2, -0.45 + f["corner_r"], 0.1)
+    p[61] = (f["shift"] - f["width"] / 2, -0.45 + f["corner_l"], 0.05)
+    p[291] = (f["shift"] + f["width"] / 2, -0.45 + f["corner_r"], 0.05)
     p[13] = (0.0, -0.45 + f["upper"], 0.2)
     p[14] = (0.0, -0.45 + f["upper"] - f["gap"], 0.2)
     return p

@@ -18,6 +18,7 @@ from realtime.settings import EncodingSettings
 from realtime.traits import to_attributes
 from tests.realtime.faces import head_points, seen
 
+STILL = np.array([AT_REST[name] for name in MOTION[3:]], np.float32)
 PLACE = np.array([[2.0, 0, 64], [0, 2.0, 0]])
 
 
@@ -25,12 +26,24 @@ PLACE = np.array([[2.0, 0, 64], [0, 2.0, 0]])
 def test_pose_is_what_the_generator_turns_by(angles: tuple[float, float, float]) -> None:
     turn = spatial_code.rotation(*(torch.tensor([angle], dtype=torch.float64) for angle in angles))[0].numpy()
     level = rotation_of(0, np.radians(5.0), 0)  # a drawn head that looks straight ahead is tracked as looking down
-    np.testing.assert_allclose(pose(turn @ level), angles, atol=1e-6)
+    np.testing.assert_allclose(pose(turn @ level, STILL), angles, atol=1e-6)
     np.testing.assert_allclose(rotation_of(*angles), turn, atol=1e-12)
 
 
 def test_pose_is_kept_within_what_was_trained() -> None:
-    np.testing.assert_allclose(pose(rotation_of(1.4, 0.9, -1.2)), [LIMITS["yaw"][1], 0.6, -0.6], rtol=1e-6)
+    np.testing.assert_allclose(pose(rotation_of(1.4, 0.9, -1.2), STILL), [LIMITS["yaw"][1], 0.6, -0.6], rtol=1e-6)
+
+
+def test_a_mouth_that_is_pushed_aside_turns_no_head() -> None:
+    aside, crooked = STILL.copy(), STILL.copy()
+    aside[MOTION.index("mouth_shift") - 3] = 0.5
+    crooked[[MOTION.index("corner_l") - 3, MOTION.index("corner_r") - 3]] = -0.4, 0.4
+    straight = pose(rotation_of(0.2, 0.1, 0.05), STILL)
+    np.testing.assert_allclose(
+        np.degrees(straight - pose(rotation_of(0.2, 0.1, 0.05), aside)), [0.75, 0, 1.2], atol=1e-4
+    )
+    turned = np.degrees(straight - pose(rotation_of(0.2, 0.1, 0.05), crooked))
+    assert turned[0] == turned[1] == 0 < turned[2]
 
 
 def moment(frame: int, yaw: float = 0.0, fresh: bool = False, look: int = 0, **figures: float) -> tuple[Face, Crop]:

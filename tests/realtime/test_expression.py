@@ -37,6 +37,14 @@ def test_figures_do_not_change_with_pose_size_and_place(
     )
 
 
+def test_a_turned_head_whose_depth_is_seen_too_flat_pushes_no_mouth_aside() -> None:
+    for yaw in (-0.5, 0.5):
+        rotation = rotation_of(yaw, 0.1, 0.0)
+        landmarks = seen(head_points(shift=0.03), rotation)
+        landmarks[:, 2] *= 0.75
+        assert figures(landmarks, rotation)[FIGURES.index("shift")] == pytest.approx(0.03, abs=0.01)
+
+
 def test_a_usual_face_is_at_rest() -> None:
     motion = read(MotionReader())
     for name in EXPRESSION:
