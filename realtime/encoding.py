@@ -26,10 +26,10 @@ _LEVEL = np.radians(5.0)
 LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
 
 # By how many degrees the tracker takes a head for turned when only its mouth moves: per unit of the motion code, by
-# tools/measure_angles.py on heads of known pose (docs/decisions/0086).
+# tools/measure_angles.py on heads of known pose and tools/measure_roll.py on real ones (docs/decisions/0086).
 SEEMS_TURNED: dict[str, dict[str, float]] = {
     "yaw": {"mouth_shift": 1.5},
-    "roll": {"mouth_shift": 2.4, "corner_r": 1.2, "corner_l": -1.2},
+    "roll": {"mouth_shift": 2.0, "corner_r": 1.2, "corner_l": -1.2},
 }
 _SEEMS = np.radians([[SEEMS_TURNED.get(angle, {}).get(name, 0.0) for name in MOTION[len(POSE) :]] for angle in POSE])
 

@@ -122,10 +122,11 @@ class SmoothingSettings(Section):
     Layers of W+ are split into thirds: coarse, middle, fine. The head (angles, and the crop transform's centre, scale
     and angle), the mouth, the eyes (lids and gaze) and the remaining expression have one cut-off each, by how fast they
     move the drawn face's points, in crop sides a second.
-    still: a slower speed is the tracker's noise (docs/decisions/0041, 0045, 0087).
-    derivative_cutoff_hz: cut-off for the speed itself. play: what moves the drawn head by less, in crop sides, is held.
-    cut_gap_ms: a longer pause between two frames counts as a cut. cut_speed, cut_turn: so does a crop that moves faster
-    than this many of its own sides, or a head that turns faster than this many radians, a second.
+    still: a slower speed is the tracker's noise (docs/decisions/0041, 0045).
+    derivative_cutoff_hz: cut-off for the speed itself.
+    cut_gap_ms: a longer pause between two frames counts as a cut.
+    cut_speed: a crop that moves faster than this many of its own sides a second counts as a cut.
+    cut_turn: so does a head that turns faster than this, in radians a second.
     enabled: off passes every code through as it came.
     """
 
@@ -149,7 +150,6 @@ class SmoothingSettings(Section):
     expression_beta: float = _number(500.0, 0, 10_000)
     expression_still: float = _number(0.014, 0, 1000)
     derivative_cutoff_hz: float = _number(8.0, 0.001, 1000)
-    play: float = _number(0.001, 0, 0.1)
     cut_gap_ms: int = _number(500, 1, 60_000)
     cut_speed: float = _number(8.0, 0.1, 1000)
     cut_turn: float = _number(20.0, 0.1, 1000)

@@ -5,8 +5,7 @@ Interactive Systems", CHI 2012, algorithm 1) over W+, the motion code and the cr
 driven by capture times. A cut in the picture, a long gap and another face start it anew.
 
 What moves together is filtered together: the head's place, size and angles share one cut-off, and so do the mouth's
-numbers, the eyes' and the brows' (docs/decisions/0045). Its speed is how fast the drawn face's points move. It is also
-held together: what moves them by a fraction of a pixel is not drawn (docs/decisions/0087).
+numbers, the eyes' and the brows' (docs/decisions/0045). Its speed is how fast the drawn face's points move.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ Values = npt.NDArray[np.float64]
 
 MOTION_GROUPS = ("pose", "mouth", "eyes")  # what no group names is "expression"
 BODIES = ("head", "mouth", "eyes", "expression")  # what shares a cut-off
-PLAYS = (1.0, 0.5, 0.3, 0.5)  # their shares of the setting's play: small movements of a face are told apart
 CROP_REACH = (1.0, 1.0, 0.25, 0.25)  # crop sides that a head's points move per unit of x, y, log scale and angle
 SMALL_JUMP = 0.1  # in crop sides: however short the time, less than this is never a cut
 SMALL_TURN = 0.5  # nor is less than this, in radians
@@ -84,27 +82,6 @@ class OneEuro:
         return np.asarray(np.sqrt(np.bincount(body, (speed * reach) ** 2))[body], np.float64)
 
 
-class Play:
-    """Holds what rests: the numbers of a body stay until its points are ``width`` away, and are then led that far
-    behind. What trembles by less does not reach the picture at all.
-
-    width: in the unit of reach times value, float64 [N], one for each body. together: as for :class:`OneEuro`.
-    """
-
-    def __init__(self, width: Values, together: tuple[npt.NDArray[np.intp], Values]) -> None:
-        self._width, (self._body, self._reach) = width, together
-        self._held: Values | None = None
-
-    def follow(self, values: Values) -> Values:
-        """What is held, float64 [N], of the newest values [N]."""
-        if self._held is None:
-            self._held = values.copy()
-        away = values - self._held
-        far = np.sqrt(np.bincount(self._body, (away * self._reach) ** 2))[self._body]
-        self._held = self._held + away * np.maximum(1 - self._width / np.maximum(far, 1e-12), 0.0)
-        return self._held
-
-
 def _weight(cutoff_hz: Values | float, step_s: float) -> Values | float:
     """How much of a new value a low-pass takes: ``1 / (1 + tau / step)`` with ``tau = 1 / (2 pi cutoff)``."""
     turns = 2 * math.pi * cutoff_hz * step_s
@@ -138,7 +115,7 @@ class Smoother:
 
     def reset(self) -> None:
         """Forget everything, as a new Smoother."""
-        self._filters: tuple[OneEuro, OneEuro, Play] | None = None
+        self._filters: tuple[OneEuro, OneEuro] | None = None
         self._unit_px = 1.0
         self._last_ns = 0
         self._last_pose = np.zeros(4)
@@ -155,8 +132,8 @@ class Smoother:
             latent = replace(latent, fresh=True)
         pose = self._pose(latent.transform)
         self._last_ns, self._last_pose, self._last_turn = latent.captured_ns, pose, self._turn(latent)
-        wplus, moves, play = self._filters
-        moved = play.follow(moves.filter(np.concatenate([latent.motion.astype(np.float64), pose]), latent.captured_ns))
+        wplus, moves = self._filters
+        moved = moves.filter(np.concatenate([latent.motion.astype(np.float64), pose]), latent.captured_ns)
         return replace(
             latent,
             wplus=wplus.filter(latent.wplus.astype(np.float64), latent.captured_ns).astype(np.float32),
@@ -180,7 +157,7 @@ class Smoother:
         """The head's angles, in radians."""
         return latent.motion[np.asarray(self._groups.get("pose", ()), np.intp)]
 
-    def _new_filters(self, latent: Latent) -> tuple[OneEuro, OneEuro, Play]:
+    def _new_filters(self, latent: Latent) -> tuple[OneEuro, OneEuro]:
         layers, entries = len(latent.wplus), latent.motion.size
         by_layer = np.array(["coarse", "middle", "fine"])[np.arange(layers) * 3 // max(layers, 1)]
         by_entry = np.array(["expression"] * entries + ["head"] * len(CROP_REACH), dtype="<U10")
@@ -188,9 +165,7 @@ class Smoother:
             by_entry[np.asarray(named, np.intp)] = "head" if name == "pose" else name
         reach = np.array([*(self._reach or (1.0,) * entries), *CROP_REACH])
         bodies = np.array([BODIES.index(str(name)) for name in by_entry], np.intp)
-        together = bodies, reach
-        play = Play(self._settings.play * np.array(PLAYS)[bodies], together)
-        return self._filter(by_layer[:, None]), self._filter(by_entry, together), play
+        return self._filter(by_layer[:, None]), self._filter(by_entry, (bodies, reach))
 
     def _filter(
         self, names: npt.NDArray[np.str_], together: tuple[npt.NDArray[np.intp], Values] | None = None

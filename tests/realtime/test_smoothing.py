@@ -11,7 +11,7 @@ import pytest
 
 from realtime.frames import Latent
 from realtime.settings import SmoothingSettings
-from realtime.smoothing import OneEuro, Play, Smoother
+from realtime.smoothing import OneEuro, Smoother
 
 GOLDEN = Path(__file__).with_name("one_euro_golden.csv")
 FRAME_NS = 33_333_333
@@ -87,28 +87,6 @@ def test_what_moves_together_opens_together() -> None:
     seen = one_euro.filter(np.array([1.0, 0.01, 0.003]), FRAME_NS)
     assert seen[0] > 0.9 and seen[1] / 0.01 == pytest.approx(seen[0])
     assert seen[2] < 0.15 * 0.003, "slower than what counts as still"
-
-
-def test_what_trembles_within_the_play_is_held_and_what_goes_on_is_led_behind() -> None:
-    play = Play(np.array([0.1, 0.1, 0.02]), (np.array([0, 0, 1]), np.array([0.5, 1.0, 1.0])))
-    first = np.array([1.0, 2.0, 3.0])
-    np.testing.assert_array_equal(play.follow(first), first)
-    trembling = np.random.default_rng(3).uniform(-0.06, 0.06, (50, 3)) * (1, 1, 0.3)
-    for step in trembling:
-        np.testing.assert_array_equal(play.follow(first + step), first)
-    led = play.follow(first + (0.8, 0.3, 0.0))  # 0.5 away as the body's reach has it
-    np.testing.assert_allclose(led, first + np.array([0.8, 0.3, 0.0]) * (1 - 0.1 / 0.5))
-    np.testing.assert_allclose(play.follow(led + (0, 0, 0.05)), led + (0, 0, 0.03))
-    assert first.tolist() == [1.0, 2.0, 3.0]
-
-
-def test_a_face_that_trembles_by_less_than_the_play_is_drawn_from_the_same_code() -> None:
-    smoother = Smoother(SmoothingSettings(), GROUPS, reach=REACH)
-    random = np.random.default_rng(1)
-    codes = [smoother.smooth(latent(k, 0.02 * random.normal(), k == 0)) for k in range(60)]
-    for one in codes[1:]:
-        np.testing.assert_array_equal(one.motion, codes[0].motion)
-        np.testing.assert_array_equal(one.transform, codes[0].transform)
 
 
 def test_a_blink_of_three_frames_closes_the_eye() -> None:
