@@ -5,8 +5,7 @@ What a model does to a frame:
     model = load("toon", "auto")
     (attributes,) = model.encoder.infer(crop)           # who it is
     (w,) = model.mapping.infer(attributes)              # W, the same in every layer of W+
-    codes = model.motion_code.infer(w, motion)          # the spatial motion code
-    (rgba,) = model.synthesis.infer(wplus, *codes)      # the picture
+    (pixels,) = model.drawer.draw(wplus, motion)        # the picture
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +26,7 @@ import numpy.typing as npt
 from engines.devices import at_once, choose_device, gpu_facts
 from engines.drawings import DrawingEngine
 from engines.errors import EngineError, ModelError
+from engines.pictures import Draws, TwoNetworks
 
 if TYPE_CHECKING:
     from engines.openvino_engine import OpenVinoEngine
@@ -38,7 +38,8 @@ else:
 
 WEIGHTS = Path(__file__).parent / "weights"
 MODELS = ("toon",)
-PARTS = ("encoder", "mapping", "motion_code", "synthesis")
+DRAWING = ("motion_code", "synthesis")  # which a GPU does in its own way
+PARTS = ("encoder", "mapping", *DRAWING)
 ROUNDED = "synthesis_int8"  # stands in for "synthesis" with precision int8
 SIZES = (256, 512)  # edges of the pictures, pixels
 LARGE = {"motion_code": "motion_code_512", "synthesis": "synthesis_512"}  # stand in for these at 512 px
@@ -70,23 +71,20 @@ class Direction:
 class BundledModel:
     """Everything of one model, ready to run.
 
-    at_once: how many threads had best draw pictures at the same time. prepare: loads what the calling thread needs
-    to draw its first one.
+    at_once: how many threads had best draw pictures at the same time.
     """
 
     name: str
     encoder: OpenVinoEngine
     mapping: Network
-    motion_code: Network
-    synthesis: Network
+    drawer: Draws
     directions: Mapping[str, Direction]
     at_once: int = 1
     size_px: int = SIZES[0]
-    prepare: Callable[[], None] = lambda: None
 
     def describe(self) -> str:
         """What runs where, in one line."""
-        return f"{self.name} at {self.size_px} px: {self.synthesis.describe()}"
+        return f"{self.name} at {self.size_px} px: {self.drawer.describe()}"
 
 
 def manifest(folder: Path = WEIGHTS) -> dict[str, dict[str, Any]]:
@@ -174,10 +172,10 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
     from engines.openvino_engine import OpenVinoEngine
 
     rows = manifest(folder)
-    drawn = _on_gpu(rows, folder, size_px) if on_gpu else {}
+    drawer: Draws | None = _on_gpu(rows, folder, size_px) if on_gpu else None
     taken = {**{part: part for part in PARTS}, **({"synthesis": ROUNDED} if precision == "int8" else {})}
     taken |= LARGE if size_px == SIZES[1] else {}
-    taken = {part: row for part, row in taken.items() if part not in drawn}
+    taken = {part: row for part, row in taken.items() if drawer is None or part not in DRAWING}
     files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
     with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
         precise = {"encoder": "auto", "mapping": "f32", "synthesis": precision}
@@ -196,26 +194,21 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
         if "motion_code" in taken:
             digest = rows[taken["motion_code"]]["sha256"]
             jobs["motion_code"] = pool.submit(DrawingEngine, files["motion_code"], streams=streams, digest=digest)
-        engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()} | drawn
+        engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()}
+    drawer = drawer or TwoNetworks(*(engines[part] for part in DRAWING))
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
     directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
-    preparing = [engines[part].prepare for part in ("motion_code", "synthesis") if part in jobs]
-
-    def prepare() -> None:
-        for one in preparing:
-            one()
-
-    return BundledModel(name=name, directions=directions, at_once=streams, size_px=size_px, prepare=prepare, **engines)
+    encoder, mapping = engines["encoder"], engines["mapping"]
+    return BundledModel(name, encoder, mapping, drawer, directions, at_once=streams, size_px=size_px)
 
 
-def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path, size_px: int) -> dict[str, Network]:
+def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path, size_px: int) -> Draws:
     """What draws, on a GPU. Raises EngineError where it cannot be used."""
     choose_device("cuda", 0, gpu_facts())  # before torch is loaded
     if "portrait" not in rows:
         raise ModelError(f"the list of bundled models in {folder} has no row 'portrait'; install avatar-live again")
-    from engines.cuda_bundled import networks_on_gpu
+    from engines.cuda_bundled import drawer_on_gpu
 
     top = verify(rows["portrait_top"], folder) if size_px == SIZES[1] else None
-    networks = networks_on_gpu(verify(rows["portrait"], folder), top=top)
-    return dict(zip(("motion_code", "synthesis"), networks, strict=True))
+    return drawer_on_gpu(verify(rows["portrait"], folder), top=top)

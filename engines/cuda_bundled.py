@@ -1,17 +1,17 @@
-"""The bundled model's per-frame networks on the GPU, with the interface that the OpenVINO engines have.
+"""The bundled model's pictures by a GPU: what ``engines.pictures`` draws with two networks is one CUDA graph here.
 
-    motion_code, synthesis = networks_on_gpu(weights)
-    codes = motion_code.infer(w, motion)          # stay on the GPU
-    (rgba,) = synthesis.infer(wplus, *codes)      # float32 [1, 4, S, S]
+    drawer = drawer_on_gpu(weights)
+    pictures = drawer.draw(wplus, motion)      # of N faces: N times straight BGRA, uint8 [S, S, 4]
 
-Each is one CUDA graph. Encoder and mapping run once in a while, on attributes of a person, and stay on the processor.
+Up go W+ and motion codes, down come bytes. Each number of faces has a graph, captured when so many come first; all
+share the weights. Encoder and mapping run once in a while, on attributes of a person, and stay on the processor.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,28 +28,15 @@ from engines.cuda_timing import median_ms
 from engines.devices import LEAST_BYTES, choose_device, gpu_errors, gpu_facts
 from engines.errors import ModelError
 from engines.motion import MOTION
-from engines.portrait import DIM, ModulatedConv2d, PortraitGenerator
+from engines.pictures import Pixels
+from engines.portrait import ModulatedConv2d, PortraitGenerator
 from engines.portrait_top import LargeGenerator, Top
 from kernels.program import Programs, cuda_program
 
 Array = npt.NDArray[Any]
+MotionCode = Callable[[Tensor, Tensor], Sequence[Tensor]]
 Filled = TypeVar("Filled", PortraitGenerator, Top)
 PREFIX, TOP_PREFIX = "generator.", "top."
-
-
-class HeldOnGpu:
-    """An array that stays where it is until somebody wants its numbers."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As of an array."""
-        return tuple(self.tensor.shape)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.asarray(self.tensor.cpu().numpy(), dtype)
 
 
 class MadeOnce(TorchFunctionMode):
@@ -110,80 +97,86 @@ def _filled(network: Filled, file: Path, prefix: str) -> Filled:
     return network.eval().requires_grad_(False)
 
 
-class CudaMotionCode:
-    """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code; see ``PortraitGenerator``."""
+class Drawing:
+    """So many faces at a time: ``replay`` draws what ``engine.wplus`` and ``motion`` hold into ``pixels``.
 
-    def __init__(self, network: PortraitGenerator | LargeGenerator, device: str = "cuda") -> None:
-        self.network, self._constants, self._lock = network, MadeOnce(), threading.Lock()
-        self._w = torch.zeros(1, DIM, device=device)
-        self._motion = torch.zeros(1, len(MOTION), device=device)
-        self._codes: tuple[Tensor, ...] = ()
-        with gpu_errors():
-            self._compute()
-            self.replay: Callable[[], None] = captured(self._compute) if device == "cuda" else self._compute
+    motion: float32 [N, motion]. pixels: straight BGRA, uint8 [N, S, S, 4].
+    """
+
+    def __init__(self, engine: CudaPortrait, motion_code: MotionCode, constants: MadeOnce) -> None:
+        self.engine, self._motion_code, self._constants = engine, motion_code, constants
+        device, size = engine.wplus.device, engine.size_px
+        self.motion = torch.zeros(engine.batch, len(MOTION), device=device)
+        self.pixels = torch.zeros(engine.batch, size, size, 4, dtype=torch.uint8, device=device)
+        self.replay: Callable[[], None] = captured(self.compute) if engine.wplus.is_cuda else self.compute
 
     @torch.no_grad()
-    def _compute(self) -> None:
+    def compute(self) -> None:
+        """Every launch by itself, with the same results."""
         with self._constants:
-            self._codes = self.network.motion_code(self._w, self._motion)
+            codes = self._motion_code(self.engine.wplus[:, 0], self.motion)
+        straight_into(self.pixels, self.engine.run(codes=codes))
+
+
+class CudaDrawer:
+    """See ``engines.pictures.Draws``.
+
+    motion_code: w float32 [N, dim] and motion float32 [N, motion] to the spatial motion code, see
+    ``PortraitGenerator``. engine: makes ``CudaPortrait``s of a network, of a batch and sharing another's weights.
+
+    Raises EngineError when the GPU fails.
+    """
+
+    def __init__(self, motion_code: MotionCode, engine: Callable[..., CudaPortrait]) -> None:
+        self._motion_code, self._engine, self._constants = motion_code, engine, MadeOnce()
+        self._drawings: dict[int, Drawing] = {}
+        self._lock = threading.Lock()
+        self.drawing(1)
 
     @torch.no_grad()
-    def infer(self, *inputs: Array) -> tuple[Array, ...]:
-        """The codes at 32, 64, 128 px (and 256), still on the GPU. Raises EngineError when the GPU fails."""
-        w, motion = inputs
+    def drawing(self, faces: int) -> Drawing:
+        """What draws so many faces at a time, made when it is first asked for."""
+        if faces not in self._drawings:
+            with gpu_errors():
+                sharing = self._drawings[1].engine if self._drawings else None
+                engine = self._engine(batch=faces, sharing=sharing)
+                self._drawings[faces] = Drawing(engine, self._motion_code, self._constants)
+        return self._drawings[faces]
+
+    @torch.no_grad()
+    def draw(self, wplus: Array, motion: Array) -> list[Pixels]:
+        """See ``engines.pictures.Draws``; a number of faces that is new takes as long as its capture."""
         with self._lock, gpu_errors():
-            self._w.copy_(torch.from_numpy(np.ascontiguousarray(w, np.float32)))
-            self._motion.copy_(torch.from_numpy(np.ascontiguousarray(motion, np.float32)))
-            self.replay()
-            held: tuple[Any, ...] = tuple(HeldOnGpu(code.clone()) for code in self._codes)
-            return held
+            drawing = self.drawing(len(wplus))
+            drawing.engine.wplus.copy_(torch.from_numpy(np.ascontiguousarray(wplus, np.float32)))
+            drawing.motion.copy_(torch.from_numpy(np.ascontiguousarray(motion, np.float32)))
+            drawing.replay()
+            return list(drawing.pixels.to("cpu", copy=True).numpy())
+
+    def prepare(self) -> None:
+        """Nothing: graphs are every thread's."""
 
     def describe(self) -> str:
         """Runtime, precision and GPU, in one line."""
-        return f"torch f32 on {self._w.device}"
-
-
-class CudaPortraitSynthesis:
-    """W+ float32 [1, rows, dim] and the spatial motion code to premultiplied RGBA float32 [1, 4, S, S]."""
-
-    def __init__(self, engine: CudaPortrait) -> None:
-        self._engine, self._lock = engine, threading.Lock()
-        self._on_gpu = engine.wplus.is_cuda
-        self._rgba = self._planes()
-        self.replay: Callable[[], None] = captured(self._compute) if self._on_gpu else self._compute
-
-    def _planes(self) -> Tensor:
-        return self._engine.run().permute(0, 3, 1, 2).contiguous()
-
-    @torch.no_grad()
-    def _compute(self) -> None:
-        self._rgba = self._planes()
-
-    @torch.no_grad()
-    def infer(self, *inputs: Array) -> tuple[Array, ...]:
-        """The picture. Codes that are on the GPU already stay there. Raises EngineError when the GPU fails."""
-        wplus, *codes = inputs
-        with self._lock, gpu_errors():
-            self._engine.wplus.copy_(torch.from_numpy(np.ascontiguousarray(wplus, np.float32)))
-            for own, code in zip(self._engine.codes, codes, strict=True):
-                there = code.tensor if isinstance(code, HeldOnGpu) else torch.from_numpy(np.asarray(code, np.float32))
-                own.copy_(there)
-            self.replay()
-            return (self._rgba.cpu().numpy(),)
-
-    def describe(self) -> str:
-        """Runtime, precision and GPU, in one line."""
-        where = torch.cuda.get_device_name() if self._on_gpu else "the processor, emulated"
+        on_gpu = self._drawings[1].motion.is_cuda
+        where = torch.cuda.get_device_name() if on_gpu else "the processor, emulated"
         return f"CUDA kernels f16 on {where}"
 
 
-@functools.lru_cache(maxsize=2)
-def networks_on_gpu(
-    file: Path, device: str = "cuda", programs: Programs = cuda_program, top: Path | None = None
-) -> tuple[CudaMotionCode, CudaPortraitSynthesis]:
-    """Motion code and synthesis of a file of weights; top: of 512 px, with this file too.
+def straight_into(pixels: Tensor, rgba: Tensor) -> None:
+    """Premultiplied RGBA, float32 [N, S, S, 4], into straight BGRA bytes, as ``engines.pictures.straight``."""
+    alpha = rgba[..., 3:].clamp(0.0, 1.0)
+    colours = rgba[..., :3].flip(3) * (255.0 / alpha.clamp_min(1e-3))
+    pixels.copy_(torch.cat([colours, 255.0 * alpha], 3).clamp(0.0, 255.0).round())
 
-    device, programs: where they run; tests run on the host.
+
+@functools.lru_cache(maxsize=2)
+def drawer_on_gpu(
+    file: Path, device: str = "cuda", programs: Programs = cuda_program, top: Path | None = None
+) -> CudaDrawer:
+    """What draws with a file of weights; top: at 512 px, with this file too.
+
+    device, programs: where it runs; tests run on the host.
 
     Raises EngineError for a GPU that cannot be used, ModelError for the file.
     """
@@ -191,9 +184,9 @@ def networks_on_gpu(
     if on_gpu:
         choose_device(device, LEAST_BYTES, gpu_facts())  # raises where it cannot
     network, above = portrait_network(file), None if top is None else top_network(top)
-    with gpu_errors(), torch.no_grad():
+    with gpu_errors():
         network, above = network.to(device), None if above is None else above.to(device)
         choices, measure = (choices_here(), lambda call: median_ms(call, 20)) if on_gpu else (None, None)
-        engine = CudaPortrait(network, choices=choices, measure=measure, programs=programs, top=above)
-        whole = network if above is None else LargeGenerator(network, above)
-        return CudaMotionCode(whole, device), CudaPortraitSynthesis(engine)
+    whole = network if above is None else LargeGenerator(network, above)
+    engine = functools.partial(CudaPortrait, network, choices=choices, measure=measure, programs=programs, top=above)
+    return CudaDrawer(whole.motion_code, engine)

@@ -1,7 +1,7 @@
 """The bundled generator by this project's kernels: launches over static buffers, so that a graph can hold them.
 
-    portrait = CudaPortrait(network)
-    rgba = portrait.run(wplus, codes)      # float32 [1, S, S, 4], the engine's own buffer
+    portrait = CudaPortrait(network, batch=1)
+    rgba = portrait.run(wplus, codes)      # float32 [N, S, S, 4], the engine's own buffer
 
 The network is ``engines.portrait``: what the detail maps add comes into the layers' epilogue as an addend, and every
 colour layer's matrix comes from W; the last of them lays what is worn over the picture. All sizes are those of the
@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 from engines.layer_choices import LayerChoices
 from engines.layer_runners import Measure, Runner, Runners
-from engines.portrait import ModulatedConv2d, PaintedRGB, PortraitGenerator
+from engines.portrait import Cover, ModulatedConv2d, PaintedRGB, PortraitGenerator
 from engines.portrait_top import ROWS_READ, Top
 from engines.spatial_code import GRID
 from kernels.filter_act import Finish
 from kernels.painted_rgb import PARTS, Second, painted_rgb_into
 from kernels.program import Programs, cuda_program, empty_channels_last
-from kernels.style_preparation import StyleLayer, StyleRoom, affine_into, prepare_styles_into, style_table
-from kernels.styled_conv2d import pack_weight
+from kernels.style_preparation import StyleLayer, StyleRoom, StyleTable, affine_into, prepare_styles_into, style_table
+from kernels.styled_conv2d import PackedWeight, pack_weight
 
 ROOT = math.sqrt(2.0)
 ACTIVE, PLAIN = Finish(0.2, ROOT, None), Finish(1.0, 1.0, None)
@@ -45,18 +45,36 @@ class Layer:
     finish: Finish
 
 
-class CudaPortrait:
-    """A portrait generator at batch 1.
+@dataclass(frozen=True, slots=True, eq=False)
+class Colours:
+    """The matrices of all colour layers side by side, as ``affine_into`` reads them, and each layer's constants.
 
-    network, top: weights, on the device that will draw. choices, measure, programs: see ``engines.layer_runners``.
-    grid: edge of the smallest features in pixels; tests draw small pictures.
+    affine: float32 [R, dim]; affine_bias: [R]; row: int32 [R]. counts: how many of R each layer has. biases: of each.
+    """
+
+    affine: Tensor
+    affine_bias: Tensor
+    row: Tensor
+    counts: list[int]
+    biases: list[Tensor]
+
+
+class CudaPortrait:
+    """A portrait generator.
+
+    network, top: weights, on the device that will draw. batch: pictures a run. choices, measure, programs: see
+    ``engines.layer_runners``. grid: edge of the smallest features in pixels; tests draw small pictures.
+    sharing: one of the same weights and another batch, whose packed weights are used; only the features are new.
     """
 
     def __init__(
-        self, network: PortraitGenerator, *, choices: LayerChoices | None = None, measure: Measure | None = None,
-        programs: Programs = cuda_program, grid: int = GRID, top: Top | None = None,
+        self, network: PortraitGenerator, batch: int = 1, *, choices: LayerChoices | None = None,
+        measure: Measure | None = None, programs: Programs = cuda_program, grid: int = GRID, top: Top | None = None,
+        sharing: CudaPortrait | None = None,
     ) -> None:  # fmt: skip
-        self.programs, self._runners = programs, Runners(programs, 1, choices, measure)
+        self.batch, self.programs = batch, programs
+        self._runners = Runners(programs, batch, choices, measure)
+        self._packed: dict[nn.Module, PackedWeight] = {} if sharing is None else sharing._packed
         like = network.painted.bias
         self._like, self._styles = like, []  # type: tuple[Tensor, list[StyleLayer]]
         parts: list[PortraitGenerator | Top] = [network] if top is None else [network, top]
@@ -66,79 +84,77 @@ class CudaPortrait:
         self._levels = sum(conv.up for conv in convs)
         ones = torch.tensor([1.0, 2.0, 1.0, 0.0], device=like.device) / 4
         self._fir = ones[:, None] * ones
-        size, self._convs = grid, []  # type: tuple[int, list[Layer]]
-        for number, conv in enumerate(convs):
+        self._layers(parts, rows, grid)
+        self._table: StyleTable = style_table(self._styles) if sharing is None else sharing._table
+        count = int(len(network.convs) + len(network.rgb))
+        self.wplus = torch.zeros(batch, count, convs[0].affine.in_features, device=like.device)
+        self._room = StyleRoom(self._table, batch, like.device)
+        features, half = network.painted.affine.out_features // WAYS, torch.float16
+        widths = [convs[0].weight.shape[1]] + [features] * self._levels
+        sizes = [grid << level for level in range(self._levels + 1)]
+        sized = list(zip(widths, sizes, strict=True))
+        self._maps = [empty_channels_last(batch, width, size, size, like, half) for width, size in sized]
+        self.size_px = 2 * sizes[-1]  # edge of its pictures
+        self._pictures = [torch.zeros(batch, 2 * size, 2 * size, PARTS, device=like.device) for size in sizes]
+        rgb = [layer for layer in (*network.rgb, *([top.rgb] if top else [])) if isinstance(layer, PaintedRGB)]
+        wanted, last = [*range(len(network.convs), count), *ROWS_READ[-1:]], parts[-1]
+        self._cover, self._painting = last.cover, last.painted
+        self._colours: Colours = _colours(rgb, wanted[: len(rgb)], last.cover) if sharing is None else sharing._colours
+        self._mixed = torch.zeros(batch, len(self._colours.row), device=like.device)
+        matrices = torch.split(self._mixed, self._colours.counts, dim=1)
+        self._matrices = [mine.view(batch, -1, WAYS) for mine in matrices]
+
+    def _layers(self, parts: list[PortraitGenerator | Top], rows: list[int], size: int) -> None:
+        """All convolutions in their order, then what the maps add to the later ones. size: of the smallest, pixels."""
+        self._convs: list[Layer] = []
+        convs = [conv for part in parts for conv in part.convs if isinstance(conv, ModulatedConv2d)]
+        for conv, row in zip(convs, rows, strict=True):
             size = 2 * size if conv.up else size
-            self._convs.append(self._conv(conv, size, rows[number]))
+            self._convs.append(self._conv(conv, size, row))
         pairs = [pair for part in parts for pair in zip(part.inject, part.worn, strict=True)]
         self._injections = [
             self._injection(layer, gate, self._convs[number].y.shape[-1], rows[number])
             for number, (layer, gate) in enumerate(pairs, self._first_up)
             if isinstance(layer, nn.Conv2d) and isinstance(gate, nn.Linear)
         ]
-        self._table = style_table(self._styles)
-        count = int(len(network.convs) + len(network.rgb))
-        self.wplus = torch.zeros(1, count, convs[0].affine.in_features, device=like.device)
-        self._room = StyleRoom(self._table, 1, like.device)
-        features, half = network.painted.affine.out_features // WAYS, torch.float16
-        widths = [convs[0].weight.shape[1]] + [features] * self._levels
-        sizes = [grid << level for level in range(self._levels + 1)]
-        sized = list(zip(widths, sizes, strict=True))
-        self.codes = [torch.zeros(1, width, size, size, device=like.device) for width, size in sized]
-        self._maps = [empty_channels_last(1, width, size, size, like, half) for width, size in sized]
-        self._pictures = [torch.zeros(1, 2 * size, 2 * size, PARTS, device=like.device) for size in sizes]
-        rgb = [layer for layer in (*network.rgb, *([top.rgb] if top else [])) if isinstance(layer, PaintedRGB)]
-        self._paint(rgb, [*range(len(network.convs), count), *ROWS_READ[-1:]][: len(rgb)], parts[-1])
 
     def _conv(self, conv: ModulatedConv2d, size: int, row: int) -> Layer:
         weight, up = conv.weight.detach(), 2 if conv.up else 1
-        packed = pack_weight(weight, up)
+        packed = self._pack(conv, weight, up)
         self._styles.append(StyleLayer(conv.affine.weight, conv.affine.bias, row, packed.energy, packed.peak))
-        y = empty_channels_last(1, len(weight), size, size, self._like, torch.float16)
+        y = empty_channels_last(self.batch, len(weight), size, size, self._like, torch.float16)
         runner = self._runners.runner(weight, packed, y, up, self._fir if conv.up else None, conv.up)
         return Layer(runner, y, (conv.bias.detach() / ROOT).contiguous(), ACTIVE)
 
     def _injection(self, conv: nn.Conv2d, gate: nn.Linear, size: int, row: int) -> Layer:
         weight = conv.weight.detach() / ROOT
-        packed = pack_weight(weight)
+        packed = self._pack(conv, weight, 1)
         self._styles.append(StyleLayer(gate.weight, gate.bias, row, None, packed.peak))
-        y = empty_channels_last(1, len(weight), size, size, self._like, torch.float16)
+        y = empty_channels_last(self.batch, len(weight), size, size, self._like, torch.float16)
         assert conv.bias is not None
         bias = (conv.bias.detach() / ROOT).contiguous()
         return Layer(self._runners.runner(weight, packed, y, 1), y, bias, PLAIN)
 
-    def _paint(self, rgb: list[PaintedRGB], wanted: list[int], last: PortraitGenerator | Top) -> None:
-        """The matrices of all colour layers side by side: where each lies, and the biases; their rows of W+."""
-        self._affine = torch.cat([layer.affine.weight for layer in rgb]).float().contiguous()
-        self._affine_bias = torch.cat([layer.affine.bias for layer in rgb]).float().contiguous()
-        counts = [layer.affine.out_features for layer in rgb]
-        row = [number for number, count in zip(wanted, counts, strict=True) for _ in range(count)]
-        self._affine_row = torch.tensor(row, dtype=torch.int32, device=self._like.device)
-        self._mixed = torch.zeros(1, len(row), device=self._like.device)
-        starts = [sum(counts[:number]) for number in range(len(counts))]
-        self._matrices = [
-            self._mixed[:, start : start + count].view(1, -1, WAYS) for start, count in zip(starts, counts, strict=True)
-        ]
-        self._paint_biases = [layer.bias.detach().float().contiguous() for layer in rgb]
-        self._cover, self._painting = last.cover, last.painted
-        self._paint_biases[-1] = torch.cat([self._paint_biases[-1], last.cover.bias().detach().float()])
+    def _pack(self, layer: nn.Module, weight: Tensor, up: int) -> PackedWeight:
+        if layer not in self._packed:
+            self._packed[layer] = pack_weight(weight, up)
+        return self._packed[layer]
 
     @torch.no_grad()
     def run(self, wplus: Tensor | None = None, codes: Sequence[Tensor] | None = None) -> Tensor:
-        """Draw W+ float32 [1, rows, dim] and the spatial motion code; None draws what the buffers hold.
+        """Draw W+ float32 [N, rows, dim] and the spatial motion code; None draws what the buffers hold.
 
-        codes: float32, as ``PortraitGenerator.motion_code`` gives them, see ``self.codes``.
+        codes: float32, as ``PortraitGenerator.motion_code`` gives them; they are drawn in float16.
 
-        Returns premultiplied RGBA, float32 [1, S, S, 4], around 0..1: the engine's own buffer.
+        Returns premultiplied RGBA, float32 [N, S, S, 4], around 0..1: the engine's own buffer.
         """
         if wplus is not None:
             self.wplus.copy_(wplus)
-        for own, given in zip(self.codes, codes or (), strict=codes is not None):
-            own.copy_(given)
-        prepare_styles_into(self.programs, self._room, self.wplus, self._table)
-        affine_into(self.programs, self._mixed, self.wplus, self._affine, self._affine_bias, self._affine_row)
-        for half, code in zip(self._maps, self.codes, strict=True):
+        for half, code in zip(self._maps, codes or (), strict=codes is not None):
             half.copy_(code)
+        prepare_styles_into(self.programs, self._room, self.wplus, self._table)
+        colours = self._colours
+        affine_into(self.programs, self._mixed, self.wplus, colours.affine, colours.affine_bias, colours.row)
         x = self._maps[0]
         for number in range(self._first_up):
             x = self._drawn(self._convs[number], number, x)
@@ -158,19 +174,34 @@ class CudaPortrait:
         return layer.y
 
     def _painted(self, level: int, x: Tensor) -> None:
-        matrix, second, covers = self._matrices[level], None, None
+        matrix, second, covers = self._matrices[level].contiguous(), None, None  # a copy only where N > 1
         if level == self._levels:
             matrix, second, covers = self._over(matrix)
         painted_rgb_into(
-            self.programs, self._pictures[level], x, matrix, self._paint_biases[level], second, covers,
+            self.programs, self._pictures[level], x, matrix, self._colours.biases[level], second, covers,
             self._pictures[level - 1] if level else None,
         )  # fmt: skip
 
     def _over(self, matrix: Tensor) -> tuple[Tensor, Second, Tensor]:
         """The last layer's matrix with what hides, what the maps paint, and the covers' colours; all of them small."""
         coloured = self.wplus[:, -1]
-        seen = self._cover.GAIN * self._cover.seen.weight.flatten(1).t()[None]
+        seen = self._cover.GAIN * self._cover.seen.weight.flatten(1).t().expand(self.batch, -1, -1)
         hides = self._cover.matrix(coloured).transpose(1, 2)
-        painting = self._painting.affine(coloured).view(1, -1, WAYS)
+        painting = self._painting.affine(coloured).view(self.batch, -1, WAYS)
         second = Second(self._maps[-1], torch.cat([painting, hides], 2), self._painting.bias)
         return torch.cat([matrix, seen], 2), second, torch.stack(self._cover.colour(coloured), 1).contiguous()
+
+
+def _colours(layers: list[PaintedRGB], rows: list[int], cover: Cover) -> Colours:
+    """Of colour layers and the rows of W+ that each reads; the last one lays the cover over its picture."""
+    counts = [layer.affine.out_features for layer in layers]
+    row = [number for number, count in zip(rows, counts, strict=True) for _ in range(count)]
+    biases = [layer.bias.detach().float().contiguous() for layer in layers]
+    biases[-1] = torch.cat([biases[-1], cover.bias().detach().float()])
+    return Colours(
+        torch.cat([layer.affine.weight for layer in layers]).float().contiguous(),
+        torch.cat([layer.affine.bias for layer in layers]).float().contiguous(),
+        torch.tensor(row, dtype=torch.int32, device=biases[0].device),
+        counts,
+        biases,
+    )

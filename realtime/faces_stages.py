@@ -106,7 +106,7 @@ class GroupStages:
         if not looked.latents:
             return []
         with statistics.stage("generating"):
-            return [self._generator.generate(code) for code in looked.latents]
+            return self._generator.generate_all(looked.latents)
 
     def show(self, looked: LookedAtAll, portraits: list[Portrait], statistics: Statistics) -> Picture:
         """The avatars in the picture; the holding picture without any."""

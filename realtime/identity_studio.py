@@ -25,7 +25,6 @@ from realtime.capture import Stalled, open_source
 from realtime.clock import SystemClock
 from realtime.errors import SourceError
 from realtime.frames import Crop, Face, Floats, Frame, Picture, Pixels
-from realtime.generating import straight
 from realtime.identity import DARKEST, IdentityEstimator
 from realtime.identity_cues import Look, at_rest, linear_rgb, look
 from realtime.settings import Settings
@@ -136,9 +135,7 @@ class Studio:
         (w,) = self.model.mapping.infer(person)
         motion = np.array([list(AT_REST.values())], np.float32)
         wplus = np.repeat(w, LAYERS, axis=0) + (np.float32(0) if offset is None else offset)
-        codes = self.model.motion_code.infer(wplus[:1], motion)
-        (rgba,) = self.model.synthesis.infer(wplus[None], *codes)
-        return straight(rgba[0])
+        return self.model.drawer.draw(wplus[None], motion)[0]
 
     def colours(self, attributes: Attributes) -> dict[str, Array] | None:
         """The Lab colours of the drawn avatar, measured as a person's are; None when its face is not found."""

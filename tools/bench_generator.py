@@ -21,6 +21,7 @@ from tools.gpu import configuration, e4e_configuration, identity, numbers, rando
 from tools.layer_arithmetic import costs
 from tools.record import ROOT, record
 
+MOST_FACES = 16  # of the bundled model's at a time: more people than a picture has room for
 VARIANTS = ("ours", "cudnn", "eager-fp32", "eager-fp16", "compile-fp16")
 
 
@@ -183,42 +184,47 @@ def exported(resolution: int, repeats: int) -> dict[str, Any]:
 
 
 def bundled(o: argparse.Namespace) -> list[dict[str, Any]]:
-    """The bundled model, at each size: motion code and synthesis as graphs, and both with what goes to and fro."""
+    """The bundled model, at each size and number of faces: its graph, its kernels alone, and to the bytes."""
     from engines.bundled import manifest, verify
 
     listed = manifest()
     tops = [None, verify(listed["portrait_top"])] if "portrait_top" in listed else [None]
-    return [row for top in tops for row in bundled_at(verify(listed["portrait"]), top, o.repeats)]
+    faces = [batch for batch in o.batch if batch <= MOST_FACES]
+    return [row for top in tops for row in bundled_at(verify(listed["portrait"]), top, faces, o.repeats)]
 
 
-def bundled_at(file: Path, top: Path | None, repeats: int) -> list[dict[str, Any]]:
+def bundled_at(file: Path, top: Path | None, faces: list[int], repeats: int) -> list[dict[str, Any]]:
     """The same of one size: 256 px, or 512 with a top."""
     import time
 
     import numpy as np
 
     from engines.bundled import LAYERS
-    from engines.cuda_bundled import networks_on_gpu
+    from engines.cuda_bundled import drawer_on_gpu
+    from engines.cuda_graphs import captured
     from engines.cuda_timing import median_ms
     from engines.motion import AT_REST
     from engines.portrait import DIM
 
-    motion_code, synthesis = networks_on_gpu(file, top=top)
-    size = 256 if top is None else 512
-    w, motion = np.zeros((1, DIM), np.float32), np.array([list(AT_REST.values())], np.float32)
-    wplus = np.zeros((1, LAYERS, DIM), np.float32)
-    rows = [
-        {"part": "motion code", "ms": median_ms(motion_code.replay, repeats)},
-        {"part": "synthesis", "ms": median_ms(synthesis.replay, repeats)},
-    ]
-    whole = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        synthesis.infer(wplus, *motion_code.infer(w, motion))
-        whole.append(time.perf_counter() - start)
-    rows.append({"part": "both, to the picture's numbers", "ms": 1e3 * sorted(whole)[len(whole) // 2]})
-    print(f"bundled {size} px: " + ", ".join(f"{row['part']} {row['ms']:.3f} ms" for row in rows))
-    return [{"resolution": size, **row} for row in rows]
+    drawer, rows = drawer_on_gpu(file, top=top), []
+    for batch in faces:
+        drawing, whole = drawer.drawing(batch), []
+        wplus, motion = np.zeros((batch, LAYERS, DIM), np.float32), np.tile(np.float32([*AT_REST.values()]), (batch, 1))
+        for _ in range(repeats):
+            start = time.perf_counter()
+            drawer.draw(wplus, motion)
+            whole.append(time.perf_counter() - start)
+        spent = {
+            "graph": median_ms(drawing.replay, repeats),
+            "kernels, without the motion code": median_ms(captured(drawing.engine.run), repeats),
+            "to the bytes": 1e3 * sorted(whole)[len(whole) // 2],
+        }
+        print(
+            f"bundled {drawing.engine.size_px} px n{batch}: " + ", ".join(f"{k} {ms:.3f} ms" for k, ms in spent.items())
+        )
+        row = {"resolution": drawing.engine.size_px, "batch": batch}
+        rows += [{**row, "part": part, "ms": ms, "ms_per_picture": ms / batch} for part, ms in spent.items()]
+    return rows
 
 
 def chosen(text: str) -> list[str]:

@@ -126,6 +126,7 @@ class Runner:
 
     def __init__(self, style: str, edits: dict[str, float], unsmoothed: bool) -> None:
         from engines import bundled
+        from engines.drawings import DrawingEngine
         from realtime.building import build_stages
         from realtime.configuration import load
         from realtime.stages import Stages
@@ -136,8 +137,8 @@ class Runner:
         stages = stages.stages if isinstance(stages, TwoAtOnce) else stages
         assert isinstance(stages, Stages)  # one face
         self._stages = stages
-        name, device = settings.generating.model, settings.generating.device
-        self._motion_code = bundled.load(name, device).motion_code if name in bundled.MODELS else None
+        told = bundled.manifest()["motion_code"] if settings.generating.model in bundled.MODELS else None
+        self._motion_code = None if told is None else DrawingEngine(bundled.verify(told))
         self._mirror, self._looker = Mirror(settings.tracking), Looker(settings.tracking)
         self._unsmoothed = unsmoothed
 

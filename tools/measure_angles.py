@@ -24,7 +24,6 @@ from engines.attributes import ATTRIBUTES
 from engines.motion import LIMITS, MOTION, POSE
 from realtime.alignment import HEAD, INDICES
 from realtime.frames import Floats, Frame, Portrait
-from realtime.generating import straight
 from realtime.settings import TrackingSettings
 from realtime.tracking import Tracker
 from tools.face_world import index
@@ -54,8 +53,8 @@ def pictures(people: int, each: int, seed: int) -> tuple[list[npt.NDArray[np.uin
             motion = np.array([row[index(name)] for name in MOTION])
             motion[:3] = random.normal(0, SPREAD)
             motion = np.clip(motion, low, high).astype(np.float32)
-            (rgba,) = model.synthesis.infer(wplus[None], *model.motion_code.infer(wplus[:1], motion[None]))
-            views.append(on_grey(Portrait(0, 0, straight(rgba[0]), np.eye(2, 3)))[0])
+            (pixels,) = model.drawer.draw(wplus[None], motion[None])
+            views.append(on_grey(Portrait(0, 0, pixels, np.eye(2, 3)))[0])
             told.append(motion)
             who.append(number)
     return views, np.array(told), np.array(who)

@@ -91,18 +91,18 @@ def test_a_model_is_loaded_once() -> None:
 
 
 def test_what_auto_took_is_said_and_loaded_once() -> None:
-    taken = load("toon").synthesis.precision
+    taken = load("toon").drawer.synthesis.precision
     assert taken == best_precision(ov.Core(), rounded=True) and f" {taken} on " in load("toon").describe()
     assert load("toon", "cpu", precision=taken) is load("toon")
 
 
 def test_eight_bits_draw_nearly_what_floats_draw() -> None:
     exact, fast = (load("toon", precision=precision) for precision in ("f32", "int8"))
-    assert (exact.synthesis.precision, fast.synthesis.precision) == ("f32", "int8")
+    assert (exact.drawer.synthesis.precision, fast.drawer.synthesis.precision) == ("f32", "int8")
     person = np.array([[ACTOR.get(name, 0.0) for name in ATTRIBUTES]], np.float32)
     (w,) = exact.mapping.infer(person)
-    codes = exact.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
-    want, got = (m.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)[0][0] for m in (exact, fast))
+    codes = exact.drawer.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
+    want, got = (m.drawer.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)[0][0] for m in (exact, fast))
     there = want[3] > 0.02
     error = np.square(got.clip(0, 1) - want.clip(0, 1))[:, there].mean()
     assert there.any() and 0 < error < 10**-3.2  # 32 dB
@@ -115,9 +115,9 @@ def test_shapes_are_those_of_the_design() -> None:
     toon = np.zeros((1, len(ATTRIBUTES) - len(PERSONAL)), np.float32)
     (w,) = model.mapping.infer(np.concatenate([attributes, toon], 1))
     assert w.shape == (1, 256)
-    codes = model.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
+    codes = model.drawer.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
     assert [code.shape for code in codes] == [(1, 136, 32, 32), (1, 72, 64, 64), (1, 72, 128, 128)]
-    (rgba,) = model.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)
+    (rgba,) = model.drawer.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)
     assert rgba.shape == (1, 4, 256, 256) and np.isfinite(rgba).all()
 
 

@@ -37,6 +37,18 @@ def test_the_kernel_is_as_good_as_plain_half_precision(n, inputs, second, h, w, 
     check_close(got, plain, exact, f"{inputs} and {second} features, {covers} covers")
 
 
+@pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
+@pytest.mark.parametrize("n", [2, 4, 16])
+def test_every_picture_of_a_batch_is_as_alone(n):
+    (x, m, bias), more = _given(n, 16, 24, 3, 5, 2)
+    together = painted_rgb(x.half(), m, bias, impl="emulated", **more)
+    for k, got in enumerate(together):
+        one = slice(k, k + 1)
+        second = Second(more["second"].x[one], more["second"].m[one], more["second"].bias)
+        mine = {"second": second, "covers": more["covers"][one], "skip": more["skip"][one]}
+        assert torch.equal(got, painted_rgb(x[one].half(), m[one], bias, impl="emulated", **mine)[0])
+
+
 def test_a_cover_hides_what_lies_behind_it_and_not_what_is_painted_over_it():
     (x, m, bias), more = _given(1, 2, 2, 1, 1, 1)
     m[..., 16:], more["second"].m[..., 16:], bias[16:] = 0, 0, torch.tensor([50.0, -50.0, 50.0, -50.0])
@@ -53,6 +65,8 @@ def test_errors_say_what_was_wanted():
     (x, m, bias), more = _given(1, 8, 0, 2, 2)
     with pytest.raises(ValueError, match=r"m \[1, 8, 15\].*wanted \[N, I, H, W\], \[N, I, 16 \+ 4 K\], \[16 \+ 4 K\]"):
         painted_rgb(x, m[..., :15], bias)
+    with pytest.raises(ValueError, match=r"x \[2, 8, 2, 2\], m \[1, 8, 16\]"):  # a matrix for each picture
+        painted_rgb(x.expand(2, -1, -1, -1), m, bias)
     with pytest.raises(ValueError, match=r"skip \[1, 4, 2, 1\]"):
         painted_rgb(x, m, bias, skip=more["skip"][..., :1])
     with pytest.raises(ImplementationUnavailable, match="x is float32; the kernel takes float16"):

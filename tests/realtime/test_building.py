@@ -35,6 +35,7 @@ from realtime.two_at_once import TwoAtOnce
 from tests.gpu_failures import FAILURES, ILLEGAL
 from tests.realtime.gpu_rig import tracked
 from tests.realtime.imported_model import models, tiny_models
+from tests.realtime.test_faces_compositing import two
 
 __all__ = ["models", "tiny_models", "tracked"]
 
@@ -45,17 +46,24 @@ ON_GPU = bundled._on_gpu
 
 
 class Failing:
-    """The CPU's synthesis in the GPU's place: once ``left`` runs are over it raises what CUDA does."""
+    """What draws on the CPU in the GPU's place: once ``left`` runs are over it raises what CUDA does.
 
-    def __init__(self, network):
-        self._network, self.error, self.left = network, None, 0
+    faces: how many each run drew.
+    """
 
-    def infer(self, *inputs):
+    def __init__(self, drawer):
+        self._drawer, self.error, self.left, self.faces = drawer, None, 0, []
+
+    def draw(self, wplus, motion):
         with gpu_errors():
             self.left -= 1
             if self.left < 0:
                 raise self.error
-            return self._network.infer(*inputs)
+            self.faces.append(len(wplus))
+            return self._drawer.draw(wplus, motion)
+
+    def prepare(self):
+        pass
 
     def describe(self):
         return "CUDA kernels f16 on NVIDIA Example"
@@ -63,9 +71,8 @@ class Failing:
 
 @pytest.fixture(scope="module")
 def card_drawing():
-    """A bundled model's networks on a GPU that fails as it is told to."""
-    on_cpu = bundled.load("toon", "cpu")
-    yield {"motion_code": on_cpu.motion_code, "synthesis": Failing(on_cpu.synthesis)}
+    """What draws a bundled model on a GPU that fails as it is told to."""
+    yield Failing(bundled.load("toon", "cpu").drawer)
     bundled._loaded.cache_clear()
 
 
@@ -79,7 +86,7 @@ def a_gpu(monkeypatch, card_drawing):
     monkeypatch.setattr(bundled, "_on_gpu", lambda rows, folder, size_px: card_drawing)
 
     def fail(error, at=FAILS_AT):
-        card_drawing["synthesis"].error, card_drawing["synthesis"].left = error, at
+        card_drawing.error, card_drawing.left, card_drawing.faces = error, at, []
 
     return fail
 
@@ -124,6 +131,23 @@ def test_the_bundled_model_goes_on_with_the_cpu_and_forgets_nobody(a_gpu, tracke
     same = now is remembered if faces == 2 else now.encoder is remembered.encoder
     assert same, "people are remembered"
     stages.tracker.close()
+
+
+def test_several_people_are_drawn_together_until_the_gpu_fails_and_then_by_the_cpu(a_gpu, card_drawing, media, caplog):
+    (one, _), settings = two(), replace(wanted(), tracking=TrackingSettings(faces=2))
+    frames, size = several([one]), one.pixels.shape[1::-1]
+    a_gpu(ILLEGAL, FAILS_AT)
+    stages, _ = build_stages(settings, size)
+    got = drawn(stages, frames)
+    assert card_drawing.faces == [2] * FAILS_AT, "one run a frame, of both faces"
+    assert caplog.text.count("the CPU goes on") == 1
+    np.testing.assert_array_equal(got[FAILS_AT], got[FAILS_AT - 1])
+    stages.tracker.close()
+    on_cpu, _ = build_stages(replace(settings, generating=GeneratingSettings(device="cpu")), size)
+    for frame, pixels, alone in zip(frames, got, drawn(on_cpu, frames), strict=True):
+        if frame.frame_id != FAILS_AT:
+            np.testing.assert_array_equal(pixels, alone)
+    on_cpu.tracker.close()
 
 
 def advice(name):

@@ -52,7 +52,7 @@ def test_the_person_given_is_left_alone_and_the_model_shared() -> None:
     wearing = dressed(model, {"age": 0.9}, 1.0)
     wearing.mapping.infer(given)
     np.testing.assert_array_equal(given, kept)
-    assert wearing.synthesis is model.synthesis and wearing.mapping is not model.mapping
+    assert wearing.drawer is model.drawer and wearing.mapping is not model.mapping
     assert dressed(model, {}, 1.0) is model
     assert wearing.mapping.describe() == model.mapping.describe()
 

@@ -1,4 +1,4 @@
-"""The generator: straight alpha from premultiplied colours, and a head that does what its code says."""
+"""The generator: a head that does what its code says, where its code says."""
 
 from __future__ import annotations
 
@@ -12,42 +12,10 @@ from engines.motion import AT_REST
 from realtime.compositing import draw as put
 from realtime.demo import ACTOR
 from realtime.frames import Latent
-from realtime.generating import Generator, of_portrait, straight
+from realtime.generating import Generator, of_portrait
 
 PLACE = np.array([[1.5, 0, 20], [0, 1.5, 30]])
 EYES, TORSO = (slice(92, 130), slice(75, 181)), (slice(218, 256), slice(60, 196))
-
-
-def premultiplied(bgra: np.ndarray) -> np.ndarray:
-    """Straight BGRA bytes [h, w, 4] -> premultiplied RGBA float32 [4, h, w]."""
-    planes = bgra.astype(np.float32).transpose(2, 0, 1)[[2, 1, 0, 3]] / 255
-    planes[:3] *= planes[3]
-    return planes
-
-
-def test_premultiplication_is_undone() -> None:
-    bgra = np.random.default_rng(0).integers(0, 256, (32, 20, 4), dtype=np.uint8)
-    bgra[..., 3] = np.maximum(bgra[..., 3], 2)
-    got = straight(premultiplied(bgra))
-    assert got.dtype == np.uint8 and got.shape == bgra.shape
-    assert np.abs(got.astype(int) - bgra).max() <= 1
-
-
-def test_nothing_where_alpha_is_nothing() -> None:
-    rgba = np.zeros((4, 6, 6), np.float32)
-    rgba[0] = 1e-6
-    rgba[1, 0] = 5.0
-    got = straight(rgba)
-    assert (got[..., 3] == 0).all() and np.isfinite(got).all()
-
-
-def test_values_beyond_the_range_are_clipped_and_the_input_stays() -> None:
-    rgba = np.full((4, 3, 3), 1.3, np.float32)
-    rgba[2] = -0.4
-    before = rgba.copy()
-    got = straight(rgba)
-    assert (got == (0, 255, 255, 255)).all()
-    np.testing.assert_array_equal(rgba, before)
 
 
 @pytest.mark.parametrize("scale", [2.3, 1.0, 0.4])
@@ -92,6 +60,17 @@ def test_a_portrait_carries_its_frame_and_place(actor: np.ndarray) -> None:
     portrait = Generator(load("toon")).generate(latent)
     assert (portrait.frame_id, portrait.captured_ns) == (7, 8) and portrait.transform is PLACE
     assert portrait.pixels.shape == (256, 256, 4) and portrait.pixels.dtype == np.uint8
+
+
+def test_portraits_drawn_together_are_those_drawn_one_by_one(actor: np.ndarray) -> None:
+    rest, generator = np.array(list(AT_REST.values()), np.float32), Generator(load("toon"))
+    latents = [Latent(k, 8, actor * (1 - k / 4), rest * (1 - k / 2), PLACE + k, True) for k in range(3)]
+    together = generator.generate_all(latents)
+    for latent, portrait in zip(latents, together, strict=True):
+        alone = generator.generate(latent)
+        assert portrait.frame_id == latent.frame_id and portrait.transform is latent.transform
+        np.testing.assert_array_equal(portrait.pixels, alone.pixels)
+    assert not np.array_equal(together[0].pixels, together[1].pixels)
 
 
 def test_alpha_is_a_head_in_the_middle(actor: np.ndarray) -> None:

@@ -55,7 +55,7 @@ def test_a_raised_brow_and_a_turn_are_seen_in_the_bundled_model() -> None:
 
     def seen(**changes: float) -> np.ndarray:
         code = motion(**changes)
-        return drawn_figures(model.motion_code.infer(w, code[None])[0], code)
+        return drawn_figures(model.drawer.motion_code.infer(w, code[None])[0], code)
 
     rest, raised = seen(), seen(brow_r=0.8)
     assert raised[0] > rest[0] + 0.03 and raised[1] == pytest.approx(rest[1], abs=0.02)

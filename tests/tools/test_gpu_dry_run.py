@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from engines.bundled import manifest
+from engines.cuda_bundled import portrait_network
 from engines.encoders_config import EncoderConfig
 from kernels import program
 from kernels.emulation import emulation_refusal
+from tests.engines.test_cuda_bundled import tiny_drawer
 from tests.gpu_on_host import imagine_a_gpu
 from tools import bench_frames, bench_generator, bench_kernels, gpu_table, layer_arithmetic
 
@@ -60,7 +63,10 @@ def test_the_kernels_benchmark_runs(imagined, tmp_path):
 
 
 def test_the_generators_benchmark_runs(imagined, tmp_path, monkeypatch):
-    monkeypatch.setattr(bench_generator, "bundled", lambda o: [])
+    listed = {"portrait": manifest()["portrait"]}  # without the top
+    monkeypatch.setattr("engines.bundled.manifest", lambda: listed)
+    tiny = lambda file, top: tiny_drawer(portrait_network(file))  # noqa: E731
+    monkeypatch.setattr("engines.cuda_bundled.drawer_on_gpu", tiny)
     with imagined:
         options = ["--resolution", "8", "--batch", "1,2", "--repeats", "1", "--json", str(tmp_path / "whole.json")]
         bench_generator.main(options)
@@ -69,6 +75,8 @@ def test_the_generators_benchmark_runs(imagined, tmp_path, monkeypatch):
     assert all("problem" not in row for row in found["generators"])
     assert all("TensorRT is not installed" in row["problem"] for row in found["exported"])
     assert len(found["frames"]) == 4 and found["choices"]
+    parts = {(row["batch"], row["part"]) for row in found["bundled"]}
+    assert {(n, part) for n in (1, 2) for part in ("graph", "to the bytes")} < parts
     coded = [(row["batch"], row["variant"]) for row in found["encoders"]]
     assert {(n, v) for n in (1, 2) for v in ("eager-fp32", "compile-fp16", "graph-fp16", "tensorrt")} < set(coded)
 
