@@ -59,6 +59,7 @@ def test_a_raised_brow_and_a_turn_are_seen_in_the_bundled_model() -> None:
 
     rest, raised = seen(), seen(brow_r=0.8)
     assert raised[0] > rest[0] + 0.03 and raised[1] == pytest.approx(rest[1], abs=0.02)
-    turned = pose(rotation_of(0.3, 0.1, -0.2))  # a real head's pose, as the drawn head takes it
+    still = np.zeros(len(MOTION) - 3)
+    turned = pose(rotation_of(0.3, 0.1, -0.2), still)  # a real head's pose, as the drawn head takes it
     changes = dict(zip(("yaw", "pitch", "roll"), (float(angle) for angle in turned), strict=True))
     np.testing.assert_allclose(seen(**changes)[2:], [0.3, 0.1, -0.2], atol=1e-6)
