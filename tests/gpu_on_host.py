@@ -88,8 +88,8 @@ def imagine_a_gpu(monkeypatch):
         monkeypatch.setattr(f"{module}.gpu_facts", lambda: FACTS)
     for module in ("engines.devices", "engines.cuda_synthesis", "tools.gpu"):
         monkeypatch.setattr(f"{module}.driver_version", lambda: FACTS.driver)
-    for module in ("engines.cuda_graphs", "engines.cuda_frame", "engines.cuda_bundled", "engines.cuda_synthesis"):
-        monkeypatch.setattr(f"{module}.captured", _captured)
+    for module in ("graphs", "frame", "bundled", "overlay", "synthesis"):
+        monkeypatch.setattr(f"engines.cuda_{module}.captured", _captured)
     for module in ("engines.cuda_timing", "engines.cuda_imported", "engines.cuda_bundled", "engines.cuda_synthesis"):
         monkeypatch.setattr(f"{module}.median_ms", _timed)
     monkeypatch.setattr("engines.cuda_timing.measured_rates", lambda: {"tflops": 1.0, "gb_per_s": 1.0})

@@ -125,5 +125,5 @@ def test_a_halved_portrait_is_its_means():
 
 def test_errors_say_what_was_wanted():
     canvas, portraits, fade, places, covers = _given((8, 8), Place(TURNED))
-    with pytest.raises(ValueError, match=r"wanted uint8 \[H, W, 3\], \[N, S, S, 4\], \[2, S\], \[N, 17\], uint8 \[N, 3"):
+    with pytest.raises(ValueError, match=r"wanted uint8 \[H, W, 3\], \[N, S, S, 4\], \[2, S\], \[N, 17\], uint8"):
         overlay_heads(canvas, portraits, fade, places[:, :3], covers)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from engines import bundled, cuda_bundled, cuda_frame, cuda_imported, devices
+from engines import bundled, cuda_bundled, cuda_imported, cuda_transfers, devices
 from engines.devices import DeviceChoice, GpuFacts, gpu_errors
 from engines.errors import EngineError
 from kernels.emulation import emulated_program, emulation_refusal
@@ -171,7 +171,7 @@ def test_whole_frames_go_on_with_the_cpu_wherever_the_card_is_lost(whole_frames,
     assert isinstance(stages, FallingBack) and "whole frames" in description
     made = [0]
 
-    class Ticket(cuda_frame.Ticket):
+    class Ticket(cuda_transfers.Ticket):
         """A frame on its way; that of number ``at`` and all after it are lost."""
 
         def __init__(self, wait, received):
@@ -183,7 +183,7 @@ def test_whole_frames_go_on_with_the_cpu_wherever_the_card_is_lost(whole_frames,
         def lost(self):
             raise ILLEGAL
 
-    monkeypatch.setattr(cuda_frame, "Ticket", Ticket)
+    monkeypatch.setattr(cuda_transfers, "Ticket", Ticket)
     statistics, got = Statistics(FakeClock()), []
     with caplog.at_level(logging.WARNING):
         waiting = None
