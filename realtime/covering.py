@@ -13,7 +13,6 @@ detail has no correlation with the source's. Broad colours remain, no more.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,9 +103,8 @@ def covers(pixels: Pixels, heads: Sequence[Floats]) -> list[Cover]:
     for one in shapes:
         taken = _with_others(one, [other for other in shapes if other is not one])
         colours = _surroundings(one.of(pixels), taken, one.middle)
-        if colours is None:  # heads fill all of it: one colour
-            plain = _thinned(one.of(pixels)).mean(axis=(0, 1)) if len(shapes) == 1 else _elsewhere(pixels, shapes)
-            colours = np.full((1, 1, 3), plain, np.uint8)
+        if colours is None:  # heads fill all of it, or it is too small for cells beside them: one colour
+            colours = np.full((1, 1, 3), _nearby(pixels, one, shapes), np.uint8)
         found.append(Cover(one.box, one.mask, colours, one.whole))
     return found
 
@@ -192,15 +190,21 @@ def _with_others(one: _Shape, others: Sequence[_Shape]) -> Pixels:
     return taken
 
 
-def _elsewhere(pixels: Pixels, shapes: Sequence[_Shape]) -> npt.NDArray[np.float64]:
-    """The mean colour of what no head is in; grey where there is nothing else."""
+def _nearby(pixels: Pixels, one: _Shape, shapes: Sequence[_Shape]) -> npt.NDArray[np.float64]:
+    """The mean colour of what no head is in, up to a box's size around the box.
+
+    Where there is nothing but heads: grey for one of several, its own mean colour for one alone.
+    """
     heads = np.zeros(pixels.shape[:2], np.uint8)
-    for one in shapes:
-        part = one.of(heads)
-        np.maximum(part, one.whole, out=part)
-    step = max(1, math.isqrt(heads.size) // 120)
-    around = pixels[::step, ::step][heads[::step, ::step] == 0]
-    return np.asarray(around.mean(axis=0) if len(around) else np.full(3, 96.0))
+    for other in shapes:
+        part = other.of(heads)
+        np.maximum(part, other.whole, out=part)
+    left, top, width, height = one.box
+    window = np.s_[max(0, top - height) : top + 2 * height, max(0, left - width) : left + 2 * width]
+    around = _thinned(pixels[window])[_thinned(heads[window]) == 0]
+    if len(around):
+        return np.asarray(around.mean(axis=0))
+    return np.full(3, 96.0) if len(shapes) > 1 else np.asarray(_thinned(one.of(pixels)).mean(axis=(0, 1)))
 
 
 def _box(outline: Corners, margin: float, pixels: Pixels) -> Box:

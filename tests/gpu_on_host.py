@@ -73,8 +73,9 @@ def imagine_a_gpu(monkeypatch):
     cuda = {
         "is_available": lambda: True, "current_device": lambda: 0, "synchronize": lambda *device: None,
         "get_device_properties": lambda device: properties, "get_device_name": lambda: FACTS.name,
-        "get_device_capability": lambda: (9, 0), "mem_get_info": lambda: (6 << 30, 8 << 30), "Stream": Nothing,
-        "Event": Nothing, "current_stream": Nothing, "stream": lambda stream: contextlib.nullcontext(),
+        "get_device_capability": lambda: (9, 0), "mem_get_info": lambda: (6 << 30, 8 << 30),
+        "memory_allocated": lambda: 1 << 20, "Stream": Nothing, "Event": Nothing, "current_stream": Nothing,
+        "stream": lambda stream: contextlib.nullcontext(),
     }  # fmt: skip
     for name, value in cuda.items():
         monkeypatch.setattr(torch.cuda, name, value)
