@@ -16,8 +16,8 @@ from kernels.emulation import emulated_program, emulation_refusal
 from kernels.overlay_heads import COLOURS, overlay_heads
 from realtime.editing import Editor
 from realtime.frames import Latent
+from tests.engines.test_cuda_bundled import MadeHere, network, person, tiny_drawer
 from tests.engines.test_cuda_bundled import _people as people
-from tests.engines.test_cuda_bundled import network, person, tiny_drawer
 from tests.gpu_on_host import imagine_a_gpu
 from tests.recorded_graphs import recording
 
@@ -135,3 +135,12 @@ def test_what_does_not_fit_is_refused(person, drawer):
 def test_a_row_holds_all_of_a_code(drawer):
     engine = OverlayEngine(drawer.drawing, *SIZE, 1, FADE)
     assert engine._codes == 17 + len(MOTION) and engine._programs is emulated_program
+
+
+def test_a_second_run_copies_nothing_from_the_host(drawer):
+    """A captured graph cannot hold a copy from the host."""
+    launches = OverlayEngine(drawer.drawing, *SIZE, 2, FADE)._launches(2)
+    launches()  # makes the constants
+    with MadeHere() as again:
+        launches()
+    assert again.count == 0
