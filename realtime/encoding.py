@@ -25,6 +25,10 @@ from realtime.settings import EncodingSettings
 _LEVEL = np.radians(5.0)
 LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
 
+# Who it is is looked at in the first frames with a face, and then in every third one: a look costs as much time as the
+# rest of the frame, and a second of stuttering is what everybody would see first.
+_AT_ONCE, _EVERY = 4, 3
+
 # By how many degrees the tracker takes a head for turned when only its mouth moves: per unit of the motion code, by
 # tools/measure_angles.py on heads of known pose and tools/measure_roll.py on real ones (docs/decisions/0086).
 SEEMS_TURNED: dict[str, dict[str, float]] = {
@@ -72,7 +76,7 @@ class Encoder:
     def reset(self) -> None:
         """Forget the person; an avatar stays worn."""
         self._motion = MotionReader()
-        self._identity, self._frames = IdentityEstimator(), 0
+        self._identity, self._frames, self._looks = IdentityEstimator(), 0, 0
         self._who = self._worn
         self._w: Floats | None = None if self._who is None else self._code(self._who)
 
@@ -88,17 +92,23 @@ class Encoder:
         if self._model is not self._wanted:
             self._model = self._wanted
             self._w = None if self._who is None else self._code(self._who)
-        if self._worn is None and self._frames < self._settings.identity_frames:
-            (attributes,) = self._model.encoder.infer(crop.pixels[None])
-            self._identity.add(look(face, crop, attributes[0]))
+        if self._worn is None and self._looks < self._settings.identity_frames:
+            if self._frames < _AT_ONCE or self._frames % _EVERY == 0:
+                self._look(face, crop)
             self._frames += 1
-            self._who = self._identity.estimate()
-            self._w = self._code(self._who)
         assert self._w is not None  # worn, or set by the first look
         expression = self._motion.read(face.landmarks, crop.rotation)
         motion = np.concatenate([pose(crop.rotation, expression), expression])
         wplus = np.repeat(self._w, LAYERS, axis=0) + self._offset
         return Latent(face.frame_id, face.captured_ns, wplus, motion, crop.transform, face.fresh)
+
+    def _look(self, face: Face, crop: Crop) -> None:
+        """Take one more frame into who it is."""
+        (attributes,) = self._model.encoder.infer(crop.pixels[None])
+        self._identity.add(look(face, crop, attributes[0]))
+        self._looks += 1
+        self._who = self._identity.estimate()
+        self._w = self._code(self._who)
 
     def _code(self, attributes: Mapping[str, float]) -> Floats:
         """W of a person, float32 [1, dim]."""

@@ -26,6 +26,8 @@ MIN_SIDE_PX = 16  # in smaller pictures there is nothing to find
 
 _GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"
 _DETECTION = "facedetectionshortrangecpu__facedetectionshortrange__facedetection__TensorsToDetectionsCalculator"
+# One point of a list: field 1 of 15 bytes, which are field 1, 2 and 3 of four bytes each (0).
+_WRITTEN = np.array([0x0A, 15, 0x0D, 0, 0, 0, 0, 0x15, 0, 0, 0, 0, 0x1D, 0, 0, 0, 0], np.uint8)
 _HARMLESS = (
     b"inference_feedback_manager.cc",
     b"landmark_projection_calculator.cc",
@@ -109,7 +111,7 @@ class Mesh:
         height, width = rgb.shape[:2]
         found = self._solution.process({"image": rgb}).multi_face_landmarks or []
         scale = np.array([width, height, width], np.float32)
-        faces = [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale for face in found]
+        faces = [coordinates(face) * scale for face in found]
         return [face for face in faces if is_sound(face, width, height)]
 
     def reset(self) -> None:
@@ -124,6 +126,20 @@ class Mesh:
     def close(self) -> None:
         """Free the graph."""
         self._solution.close()
+
+
+def coordinates(face: Any) -> Floats:
+    """The points of a ``NormalizedLandmarkList``: float32 [N, 3], parts of the picture's width, height and width.
+
+    Read from its bytes where every point is written as FaceMesh writes it: its length, then x, y and z, each after its
+    key (Protocol Buffers, "Encoding"). One by one, 1,434 numbers take 1.7 ms.
+    """
+    written = np.frombuffer(face.SerializeToString(), np.uint8)
+    if len(written) % len(_WRITTEN) == 0:
+        rows = written.reshape(-1, len(_WRITTEN))
+        if (rows[:, _WRITTEN > 0] == _WRITTEN[_WRITTEN > 0]).all():
+            return np.asarray(rows[:, _WRITTEN == 0].copy().view("<f4"), np.float32)
+    return np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32).reshape(-1, 3)
 
 
 def place_of(points: Floats) -> Floats:

@@ -107,7 +107,7 @@ class AlignmentSettings(Section):
 class EncodingSettings(Section):
     """How a face becomes a code.
 
-    identity_frames: frames over which the identity is averaged; motion is never averaged.
+    identity_frames: looks over which the identity is averaged; motion is never averaged.
     avatar: name of an avatar to wear (``realtime.avatars``); "": the person's own.
     """
 

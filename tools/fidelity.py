@@ -13,7 +13,8 @@ both.
   the frames in which the person moved least, still or not (``quiet_speed``), with the smoother.
 
 FaceMesh does not follow drawn brows (docs/decisions/0043), so a second table compares the person with what the
-generator was told to draw (``tools/drawn_places.py``): brows and the head's angles.
+generator was told to draw (``tools/drawn_places.py``): brows and the head's angles. A third one has the angles of the
+avatar without what FaceMesh is known to add to those of drawn heads (docs/decisions/0089).
 
 A figure that hardly changes in a clip (its spread is below NOISE) says nothing about following: its r is put in
 brackets and left out of the means; the JSON has every number.
@@ -34,12 +35,13 @@ import numpy as np
 
 from realtime.frames import Floats, Frame, Latent, Transform
 from tools.drawn_places import DRAWN, drawn_figures
+from tools.fidelity_tables import ANGLES, calibrated_table, drawn_table, means, table
 from tools.figures import FIGURES, NOISE, Series, figures, lag, pearson, quiet_speed, still_speed, still_steps
-from tools.head_angles import turned
+from tools.head_angles import POINTS, left_over, turned, without_errors
 from tools.looking import VIEW_PX, Looker, Mirror, on_grey
 from tools.record import record
 
-ANGLES, DRAWN_ANGLES = ([names.index(name) for name in ("yaw", "pitch", "roll")] for names in (FIGURES, DRAWN))
+IN_FIGURES, IN_DRAWN = ([names.index(name) for name in ANGLES] for names in (FIGURES, DRAWN))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +49,13 @@ class Track:
     """What was seen over a clip: points float64 [N, 478, 2] in frame pixels, figures [N, 10]; NaN without a face.
 
     drawn: what the generator was told to draw, [N, 5]; None for a person.
+    calibrated: the angles [N, 3] without what FaceMesh is known to add to those of drawn heads.
     """
 
     points: Series
     figures: Series
     drawn: Series | None = None
+    calibrated: Series | None = None
 
 
 class Recorder:
@@ -61,16 +65,19 @@ class Recorder:
         self._points: list[Series] = []
         self._figures: list[Series] = []
         self._drawn: list[Series] = []
+        self._left: list[Series] = []
 
     def add(self, landmarks: Floats | None, to_frame: Transform | None = None) -> None:
         """One frame's face (None: none was found); ``to_frame`` maps its pixels to the input frame's."""
         if landmarks is None:
             self._points.append(np.full((478, 2), np.nan))
             self._figures.append(np.full(len(FIGURES), np.nan))
+            self._left.append(np.full(2 * len(POINTS), np.nan))
             return
         points = landmarks[:, :2].astype(np.float64)
         self._points.append(points if to_frame is None else points @ to_frame[:, :2].T + to_frame[:, 2])
         self._figures.append(figures(landmarks))
+        self._left.append(left_over(landmarks))
 
     def add_drawn(self, drawn: Series | None) -> None:
         """What the generator was told to draw in one frame (None: nothing)."""
@@ -79,10 +86,11 @@ class Recorder:
     def track(self) -> Track:
         """All of it; angles as turned from the clip's mean pose."""
         found, drawn = np.array(self._figures), np.array(self._drawn) if self._drawn else None
-        found[:, ANGLES] = turned(found[:, ANGLES])
+        found[:, IN_FIGURES] = turned(found[:, IN_FIGURES])
         if drawn is not None:
-            drawn[:, DRAWN_ANGLES] = turned(drawn[:, DRAWN_ANGLES])
-        return Track(np.array(self._points), found, drawn)
+            drawn[:, IN_DRAWN] = turned(drawn[:, IN_DRAWN])
+        calibrated = without_errors(found[:, IN_FIGURES], np.array(self._left))
+        return Track(np.array(self._points), found, drawn, calibrated)
 
 
 def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) -> dict[str, Any]:
@@ -111,6 +119,11 @@ def compare(source: Track, avatar: Track, unsmoothed: Track | None, fps: float) 
         result["drawn"] = {
             name: _compared(name, one, avatar.drawn[:, column])
             for column, (name, one) in enumerate(zip(DRAWN, theirs, strict=True))
+        }
+    if avatar.calibrated is not None:
+        result["calibrated"] = {
+            name: _compared(name, source.figures[:, FIGURES.index(name)], avatar.calibrated[:, column])
+            for column, name in enumerate(ANGLES)
         }
     return result
 
@@ -215,66 +228,6 @@ def read(clip: Path, most: int, stride: int) -> tuple[Iterator[Frame], float]:
     return frames(), fps
 
 
-def means(clips: dict[str, dict[str, Any]], part: str = "figures") -> dict[str, dict[str, float]]:
-    """Mean r and median lag per figure over the clips in which it moves, and the mean r over all clips.
-
-    part: ``figures``, or ``drawn`` for what the generator was told.
-    """
-    result = {}
-    for name in next(iter(clips.values()))[part]:
-        rows = [clip[part][name] for clip in clips.values()]
-        moving = [row for row in rows if row["moves"] and np.isfinite(row["r"])]
-        every = [row["r"] for row in rows if np.isfinite(row["r"])]
-        result[name] = {
-            "r": float(np.mean([row["r"] for row in moving])) if moving else float("nan"),
-            "r_all": float(np.mean(every)) if every else float("nan"),
-            "lag": float(np.median([row["lag"] for row in moving])) if moving else float("nan"),
-            "clips": len(moving),
-        }
-    return result
-
-
-def table(clips: dict[str, dict[str, Any]]) -> str:
-    """The result as a markdown table: a row per clip, r and (in brackets after a slash) the lag where it is not 0."""
-    lines = [
-        "| clip | found | " + " | ".join(FIGURES) + " | still, unsmoothed, person |",
-        "|---|---" + "|---" * 11 + "|",
-    ]
-    for clip, result in clips.items():
-        cells = [_cell(result["figures"][name]) for name in FIGURES]
-        speeds = [result.get(f"still_speed{part}") for part in ("", "_unsmoothed", "_person")]
-        still = ", ".join(f"{speed:.3f}" for speed in speeds if speed is not None and np.isfinite(speed))
-        lines.append(f"| {clip} | {result['avatar_found']}/{result['found']} | {' | '.join(cells)} | {still} |")
-    summary = means(clips)
-    average = [f"**{summary[name]['r']:.2f}**" for name in FIGURES]
-    late = [f"{summary[name]['lag'] + 0.0:.0f}" for name in FIGURES]
-    lines.append(f"| **mean** | | {' | '.join(average)} | {_gain(clips)} |")
-    lines.append(f"| median lag | | {' | '.join(late)} | |")
-    return "\n".join(lines)
-
-
-def drawn_table(clips: dict[str, dict[str, Any]]) -> str:
-    """What the generator was told to draw, as :func:`table`; empty for a generator without tracked points."""
-    told = {name: clip for name, clip in clips.items() if "drawn" in clip}
-    if not told:
-        return ""
-    lines = ["| clip | " + " | ".join(DRAWN) + " |", "|---" * (len(DRAWN) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(_cell(clip['drawn'][part]) for part in DRAWN)} |" for name, clip in told.items()]
-    summary = means(told, "drawn")
-    return "\n".join([*lines, "| **mean** | " + " | ".join(f"**{summary[part]['r']:.2f}**" for part in DRAWN) + " |"])
-
-
-def _cell(row: dict[str, Any]) -> str:
-    text = f"{row['r']:.2f}" + (f" / {row['lag']:+d}" if row["lag"] else "")
-    return text if row["moves"] else f"({text})"
-
-
-def _gain(clips: dict[str, dict[str, Any]]) -> str:
-    pairs = [(clip["still_speed"], clip.get("still_speed_unsmoothed")) for clip in clips.values()]
-    gains = [raw / smooth for smooth, raw in pairs if raw is not None and smooth > 0 and np.isfinite(raw / smooth)]
-    return f"{np.mean(gains):.1f} times stiller" if gains else ""
-
-
 def main() -> None:
     """Measure, print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -290,7 +243,7 @@ def main() -> None:
         frames, fps = read(clip, arguments.max_frames, arguments.stride)
         results[clip.stem] = compare(*runner.run(frames, fps), fps)
         print(f"{clip.stem}: {results[clip.stem]['frames']} frames", file=sys.stderr, flush=True)
-    print(table(results), drawn_table(results), sep="\n\n")
+    print(table(results), drawn_table(results), calibrated_table(results), sep="\n\n")
     options = {"style": arguments.style, "stride": arguments.stride, "max_frames": arguments.max_frames}
     record("fidelity", arguments.json, model=runner.model, **options, means=means(results), clips=results)
 

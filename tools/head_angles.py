@@ -8,9 +8,15 @@ the same points (``realtime/alignment.py``).
 
 An angle is counted from the mean pose of a whole clip (:func:`turned`). A head whose own zero is off by some degrees of
 pitch would otherwise show a part of its yaw as roll.
+
+What FaceMesh does with these points when lids, jaw and mouth move is left over after the fit, and tells by how much the
+angles are off: :func:`without_errors` takes that off, for drawn heads alone, by a matrix that ``measure_angles
+--calibrate`` found on heads of the face world, whose pose is known (docs/decisions/0089).
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +28,8 @@ from realtime.frames import Floats
 Series = npt.NDArray[np.float64]
 
 POINTS, TEMPLATE = TURN_INDICES, TURN_HEAD
+ERRORS = Path(__file__).with_name("head_angle_errors.npy")
+RIDGE = 1e-3  # of the mean square of what is left over
 _FAR = 50.0  # eye-corner distances to the camera: so far away that its lens does not matter
 _Y_DOWN = np.diag([1.0, -1.0, -1.0])  # OpenCV's camera: y down, z away
 
@@ -55,3 +63,40 @@ def turned(angles: Series) -> Series:
     mean = left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
     result[there] = [yaw_pitch_roll(rotation @ mean.T) for rotation in rotations]
     return result
+
+
+def left_over(landmarks: Floats) -> Series:
+    """Where the template's points are seen, less where they are in the best view of it: float64 [2 * points], in head
+    units, x to the right and y up, turned back by the roll.
+
+    landmarks: float [478, 3], pixels.
+    """
+    yaw, pitch, roll = (float(angle) for angle in angles(landmarks))
+    seen = landmarks[POINTS, :2].astype(np.float64) * (1.0, -1.0)
+    upright = (seen - seen.mean(axis=0)) @ rotation_of(0.0, 0.0, roll)[:2, :2]
+    view = (TEMPLATE - TEMPLATE.mean(axis=0)) @ rotation_of(yaw, pitch, 0.0)[:2].T
+    scale = (upright * view).sum() / (view**2).sum()
+    return np.asarray((upright / scale - view).ravel())
+
+
+def errors_per_left_over(read: Series, told: Series, left: Series) -> Series:
+    """The matrix of :func:`without_errors`, float64 [2 * points, 3], by ridge regression.
+
+    read, told: angles [N, 3]; left: [N, 2 * points]; all of them less each person's mean.
+    """
+    square = left.T @ left
+    square += RIDGE * np.trace(square) / len(square) * np.eye(len(square))
+    return np.asarray(np.linalg.solve(square, left.T @ (read - told)))
+
+
+def without_errors(angles: Series, left: Series, matrix: Series | None = None) -> Series:
+    """The angles of a drawn head, [N, 3] from the mean pose, without what FaceMesh is known to add: float64 [N, 3].
+
+    left: of the same N pictures of one person, float64 [N, 2 * points], NaN where there was no face.
+    """
+    there = np.isfinite(angles).all(axis=1)
+    if not there.any():
+        return angles
+    matrix = np.load(ERRORS) if matrix is None else matrix
+    off = (left - left[there].mean(axis=0)) @ matrix
+    return np.asarray(angles - off)

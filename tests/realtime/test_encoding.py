@@ -79,6 +79,13 @@ def test_identity_is_fixed_after_enough_frames() -> None:
         np.testing.assert_array_equal(later, codes[2])
 
 
+def test_after_the_first_frames_only_every_third_one_is_looked_at() -> None:
+    stage = encoder(7)
+    codes = [stage.encode(*moment(i, look=i)).wplus for i in range(16)]
+    changed = [i for i in range(1, 16) if not np.array_equal(codes[i], codes[i - 1])]
+    assert changed == [1, 2, 3, 6, 9, 12], "seven looks, and none after them"
+
+
 def test_codes_that_were_given_out_stay_as_they_were() -> None:
     stage = encoder(3)
     first = stage.encode(*moment(0, look=1))

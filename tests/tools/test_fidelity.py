@@ -11,7 +11,8 @@ from realtime.alignment import Aligner
 from realtime.frames import Frame, Portrait
 from realtime.settings import AlignmentSettings, TrackingSettings
 from realtime.tracking import Tracker
-from tools.fidelity import Recorder, Runner, Track, compare, drawn_table, means, read, table
+from tools.fidelity import Recorder, Runner, Track, compare, read
+from tools.fidelity_tables import calibrated_table, drawn_table, means, table
 from tools.figures import FIGURES, still_steps
 from tools.looking import Looker, Mirror, on_grey
 
@@ -55,6 +56,17 @@ def test_what_was_drawn_has_a_table_of_its_own() -> None:
     lines = drawn_table(clips).splitlines()
     assert lines[2] == "| one | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 |" and lines[3].count("**1.00**") == 5
     assert drawn_table({"one": compare(source, avatar, None, 30)}) == ""
+
+
+def test_angles_without_known_errors_have_a_table_of_their_own() -> None:
+    source, avatar = made_up(3), made_up(8)
+    right = Track(avatar.points, avatar.figures, None, source.figures[:, 6:9])
+    clips = {"one": compare(source, right, None, 30)}
+    assert calibrated_table(clips).splitlines()[2:] == [
+        "| one | 1.00 | 1.00 | 1.00 |",
+        "| **mean** | **1.00** | **1.00** | **1.00** |",
+    ]
+    assert calibrated_table({"one": compare(source, avatar, None, 30)}) == ""
 
 
 def test_a_lost_face_is_counted() -> None:
