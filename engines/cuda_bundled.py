@@ -1,10 +1,12 @@
 """The bundled model's pictures by a GPU: what ``engines.pictures`` draws with two networks is one CUDA graph here.
 
     drawer = drawer_on_gpu(weights)
+    engine = drawer.whole_frames(720, 1280, 1, fade)      # from codes to finished frames, see ``engines.cuda_overlay``
     pictures = drawer.draw(wplus, motion)      # of N faces: N times straight BGRA, uint8 [S, S, 4]
 
-Up go W+ and motion codes, down come bytes. Each number of faces has a graph, captured when so many come first; all
-share the weights. Encoder and mapping run once in a while, on attributes of a person, and stay on the processor.
+``draw`` is for those who want the portraits alone: up go W+ and motion codes, down come bytes, and each number of faces
+has a graph, captured when so many come first. All share the weights. Encoder and mapping run once in a while, on
+attributes of a person, and stay on the processor.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,9 @@ from engines.pictures import Pixels
 from engines.portrait import ModulatedConv2d, PortraitGenerator
 from engines.portrait_top import LargeGenerator, Top
 from kernels.program import Programs, cuda_program
+
+if TYPE_CHECKING:
+    from engines.cuda_overlay import OverlayEngine
 
 Array = npt.NDArray[Any]
 MotionCode = Callable[[Tensor, Tensor], Sequence[Tensor]]
@@ -108,14 +113,23 @@ class Drawing:
         device, size = engine.wplus.device, engine.size_px
         self.motion = torch.zeros(engine.batch, len(MOTION), device=device)
         self.pixels = torch.zeros(engine.batch, size, size, 4, dtype=torch.uint8, device=device)
-        self.replay: Callable[[], None] = captured(self.compute) if engine.wplus.is_cuda else self.compute
+
+    @functools.cached_property
+    def replay(self) -> Callable[[], None]:
+        """:meth:`compute` as a graph, captured when it is first asked for."""
+        return captured(self.compute) if self.engine.wplus.is_cuda else self.compute
+
+    @torch.no_grad()
+    def premultiplied(self) -> Tensor:
+        """The portraits as they leave the generator: RGBA, float32 [N, S, S, 4], its own buffer."""
+        with self._constants:
+            codes = self._motion_code(self.engine.wplus[:, 0], self.motion)
+        return self.engine.run(codes=codes)
 
     @torch.no_grad()
     def compute(self) -> None:
         """Every launch by itself, with the same results."""
-        with self._constants:
-            codes = self._motion_code(self.engine.wplus[:, 0], self.motion)
-        straight_into(self.pixels, self.engine.run(codes=codes))
+        straight_into(self.pixels, self.premultiplied())
 
 
 class CudaDrawer:
@@ -154,7 +168,15 @@ class CudaDrawer:
             return list(drawing.pixels.to("cpu", copy=True).numpy())
 
     def prepare(self) -> None:
-        """Nothing: graphs are every thread's."""
+        """Capture the graph of one face; graphs are every thread's."""
+        with self._lock, gpu_errors():
+            self.drawing(1).replay  # noqa: B018 - made when it is asked for
+
+    def whole_frames(self, height: int, width: int, faces: int, fade: Array) -> OverlayEngine:
+        """See ``engines.pictures.Draws``; all graphs are captured here."""
+        from engines.cuda_overlay import OverlayEngine
+
+        return OverlayEngine(self.drawing, height, width, faces, fade)
 
     def describe(self) -> str:
         """Runtime, precision and GPU, in one line."""

@@ -28,7 +28,7 @@ from engines.cuda_engine import CudaGenerator
 from engines.cuda_faces import Encoder, FacesRoom, Part
 from engines.cuda_graphs import captured
 from engines.cuda_moments import CODES, Moment, no_face
-from engines.cuda_transfers import DEPTH, Pixels, Slot, Ticket, Transfers
+from engines.cuda_transfers import Pixels, Slot, Ticket, Transfers
 from engines.devices import gpu_errors
 from engines.encoders_config import INPUT_PX
 from engines.installed_directions import RowEdit
@@ -37,6 +37,7 @@ from kernels.paste_face import PasteRoom, Place, level_pixels
 __all__ = ["FrameEngine", "Moment", "Place", "Ticket"]
 
 Codes = npt.NDArray[np.float32]
+CANVAS = 2  # its number among what a frame brings: frame, small values, canvas
 
 
 class FrameEngine:
@@ -86,7 +87,7 @@ class FrameEngine:
             self._codes = codes
             parts = [Part(room, *pair, crop_px) for pair in ((generator, encoder), *more)]
             self._parts = {part.faces: part for part in parts}
-            self._transfers, self._next = Transfers(self._frame, self._canvas, self._small), 0
+            self._transfers = Transfers([self._frame, self._small, self._canvas], self._canvas)
             self._graphs: dict[tuple[str, int], Callable[[], None]] = {}
             for faces, part in self._parts.items():
                 self._graphs |= {("encode", faces): part.encode_new, ("frame", faces): part.compute}
@@ -100,7 +101,7 @@ class FrameEngine:
 
     def capture(self) -> None:
         """Record the graphs, after runs in which everything is compiled and allocated; again for another encoder."""
-        self.settle()
+        self._transfers.settle()
         with gpu_errors():
             stream = self._transfers.compute
             for faces, part in self._parts.items():
@@ -118,9 +119,7 @@ class FrameEngine:
 
     def settle(self) -> None:
         """Wait for the frames that are on their way; their tickets keep them."""
-        for ticket in (slot.ticket for slot in self._transfers.slots):
-            if ticket is not None:
-                ticket.result()
+        self._transfers.settle()
 
     def submit(
         self, pixels: Pixels, moment: Moment | Sequence[Moment], wplus: Codes | None = None,
@@ -159,20 +158,20 @@ class FrameEngine:
         self, pixels: Pixels, moments: Sequence[Moment], wplus: Codes | None, canvas: Pixels | None
     ) -> Ticket:
         self._check(pixels, moments, canvas)
-        number, slot = self._next, self._transfers.slots[self._next]
-        if slot.ticket is not None:
-            slot.ticket.result()
-        slot.sent.numpy()[:] = pixels
+        slot = self._transfers.free()
+        slot.sent[0].numpy()[:] = pixels
         if canvas is not None:
-            slot.sent_canvas.numpy()[:] = canvas
+            slot.sent[CANVAS].numpy()[:] = canvas
         self._write(slot, moments, wplus)
         new = [k if self._streams > 1 else one.person for k, one in enumerate(moments) if one.new_face]
-        with gpu_errors():
-            self._transfers.send(number, canvas is not None, lambda: self._run(len(moments), new))
+
+        def run() -> None:
+            if canvas is None:
+                self._canvas.copy_(self._frame)
+            self._run(len(moments), new)
+
         received = slot.received if self._streams > 1 else slot.received[0]
-        slot.ticket = Ticket(self._transfers.waiting(number), received)
-        self._next = (number + 1) % DEPTH
-        return slot.ticket
+        return self._transfers.send(slot, run, received, kept=[CANVAS] if canvas is None else ())
 
     def _check(self, pixels: Pixels, moments: Sequence[Moment], canvas: Pixels | None) -> None:
         """Sizes and numbers."""
@@ -187,7 +186,7 @@ class FrameEngine:
             raise ValueError(f"the faces are those of {[one.person for one in moments]}; wanted different people")
 
     def _write(self, slot: Slot, moments: Sequence[Moment], wplus: Codes | None) -> None:
-        small = slot.small.numpy()
+        small = slot.sent[1].numpy()
         for row, moment in zip(small, moments, strict=False):
             moment.write(row)
         if wplus is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from engines.devices import gpu_errors
 
 Pixels = npt.NDArray[np.uint8]
 DEPTH = 2
+WAYS = ("upload", "compute", "download")
 
 
 class Ticket:
@@ -42,46 +43,42 @@ class Ticket:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One frame on its way: pinned memory at both ends, device memory between."""
+    """One frame on its way: pinned memory at both ends, device memory between.
 
-    sent: Tensor
-    sent_canvas: Tensor
-    small: Tensor
-    uploaded: Tensor
-    uploaded_canvas: Tensor
-    uploaded_small: Tensor
+    sent, uploaded: what the frame brings, in the order of the static buffers.
+    """
+
+    sent: list[Tensor]
+    uploaded: list[Tensor]
     finished: Tensor
     received: Tensor
+    events: dict[str, Any] = field(default_factory=dict)
     ticket: Ticket | None = None
 
 
 class Transfers:
-    """Slots and streams around three static buffers: what a frame brings, and the canvas that it leaves as.
+    """Slots and streams around static buffers: what a frame brings, and the picture that it leaves as.
 
-    frame, canvas: uint8. small: float32. On a processor (for tests) there are no streams.
+    given: what a frame brings. picture: uint8. On a processor (for tests) there are no streams.
     """
 
-    def __init__(self, frame: Tensor, canvas: Tensor, small: Tensor) -> None:
-        self._frame, self._canvas, self._small = frame, canvas, small
-        self._on_gpu = frame.is_cuda
-        self.slots = [self._slot() for _ in range(DEPTH)]
+    def __init__(self, given: Sequence[Tensor], picture: Tensor) -> None:
+        self._given, self._picture, self._next = list(given), picture, 0
+        self._on_gpu = picture.is_cuda
+        self._slots = [self._slot() for _ in range(DEPTH)]
         if not self._on_gpu:
             return
         stream, event = torch.cuda.Stream, torch.cuda.Event
-        names = ("upload", "compute", "download")
-        self._streams: dict[str, Any] = {name: stream() for name in names}  # type: ignore[no-untyped-call]
-        self._events: list[dict[str, Any]] = [
-            {name: event() for name in names}  # type: ignore[no-untyped-call]
-            for _ in range(DEPTH)
-        ]
+        self._streams: dict[str, Any] = {way: stream() for way in WAYS}  # type: ignore[no-untyped-call]
+        for slot in self._slots:
+            slot.events = {way: event() for way in WAYS}  # type: ignore[no-untyped-call]
 
     def _slot(self) -> Slot:
         def pinned(like: Tensor) -> Tensor:
             return torch.zeros_like(like, device="cpu", pin_memory=self._on_gpu)
 
-        frame, canvas, small = self._frame, self._canvas, self._small
-        ends = (pinned(frame), pinned(canvas), pinned(small))
-        return Slot(*ends, frame.clone(), canvas.clone(), small.clone(), canvas.clone(), pinned(canvas))
+        ups = [one.clone() for one in self._given]
+        return Slot([pinned(one) for one in self._given], ups, self._picture.clone(), pinned(self._picture))
 
     @property
     def compute(self) -> Any:
@@ -92,38 +89,56 @@ class Transfers:
         """What is launched inside runs between two frames."""
         return torch.cuda.stream(self.compute) if self._on_gpu else nullcontext()
 
-    def waiting(self, number: int) -> Callable[[], None]:
-        """A function that waits for the slot's result."""
-        wait: Callable[[], None] = self._events[number]["download"].synchronize if self._on_gpu else _nothing
-        return wait
+    def settle(self) -> None:
+        """Wait for the frames that are on their way; their tickets keep them."""
+        for slot in self._slots:
+            if slot.ticket is not None:
+                slot.ticket.result()
 
-    def send(self, number: int, own_canvas: bool, run: Callable[[], None]) -> None:
-        """Upload a slot's frame, ``run`` over the static buffers, download the canvas; returns at once."""
-        slot = self.slots[number]
-        if not self._on_gpu:
-            self._frame.copy_(slot.sent)
-            self._canvas.copy_(slot.sent_canvas if own_canvas else slot.sent)
-            self._small.copy_(slot.small)
-            run()
-            slot.received.copy_(self._canvas)
-            return
-        upload, compute, download = (self._streams[name] for name in ("upload", "compute", "download"))
-        events = self._events[number]
+    def free(self) -> Slot:
+        """The slot of the next frame, whose ``sent`` may be written; with two on their way it waits for the older."""
+        slot = self._slots[self._next]
+        if slot.ticket is not None:
+            slot.ticket.result()
+        return slot
+
+    def send(
+        self, slot: Slot, run: Callable[[], None], received: Tensor | None = None, kept: Container[int] = ()
+    ) -> Ticket:
+        """Upload a slot's frame, ``run`` over the static buffers, download the picture; returns at once.
+
+        received: the part of ``slot.received`` that is the result, None all of it.
+        kept: numbers of the static buffers that stay as they are.
+        """
+        numbers = [number for number in range(len(self._given)) if number not in kept]
+        with gpu_errors():
+            if self._on_gpu:
+                self._launch(slot, run, numbers)
+            else:
+                for number in numbers:
+                    self._given[number].copy_(slot.sent[number])
+                run()
+                slot.received.copy_(self._picture)
+        wait: Callable[[], None] = slot.events["download"].synchronize if self._on_gpu else _nothing
+        slot.ticket = Ticket(wait, slot.received if received is None else received)
+        self._next = (self._next + 1) % DEPTH
+        return slot.ticket
+
+    def _launch(self, slot: Slot, run: Callable[[], None], numbers: Sequence[int]) -> None:
+        upload, compute, download = (self._streams[way] for way in WAYS)
+        events = slot.events
         with torch.cuda.stream(upload):
             upload.wait_event(events["compute"])  # the slot's last frame has been taken
-            slot.uploaded.copy_(slot.sent, non_blocking=True)
-            slot.uploaded_small.copy_(slot.small, non_blocking=True)
-            if own_canvas:
-                slot.uploaded_canvas.copy_(slot.sent_canvas, non_blocking=True)
+            for number in numbers:
+                slot.uploaded[number].copy_(slot.sent[number], non_blocking=True)
             events["upload"].record(upload)
         with torch.cuda.stream(compute):
             compute.wait_event(events["upload"])
             compute.wait_event(events["download"])  # the slot's last result has left
-            self._frame.copy_(slot.uploaded, non_blocking=True)
-            self._canvas.copy_(slot.uploaded_canvas if own_canvas else slot.uploaded, non_blocking=True)
-            self._small.copy_(slot.uploaded_small, non_blocking=True)
+            for number in numbers:
+                self._given[number].copy_(slot.uploaded[number], non_blocking=True)
             run()
-            slot.finished.copy_(self._canvas, non_blocking=True)
+            slot.finished.copy_(self._picture, non_blocking=True)
             events["compute"].record(compute)
         with torch.cuda.stream(download):
             download.wait_event(events["compute"])

@@ -1,6 +1,7 @@
 """The bundled model's pictures: codes in, bytes out.
 
-On a GPU one graph draws them (``engines.cuda_bundled``); on a CPU OpenVINO runs two networks for each.
+On a GPU one graph draws them (``engines.cuda_bundled``), or the whole frame (``engines.cuda_overlay``); on a CPU
+OpenVINO runs two networks for each.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from engines.cuda_overlay import OverlayEngine
     from engines.drawings import DrawingEngine
     from engines.openvino_engine import OpenVinoEngine
 
@@ -33,6 +35,12 @@ class Draws(Protocol):
 
     def prepare(self) -> None:
         """Load what the calling thread needs to draw its first picture."""
+
+    def whole_frames(self, height: int, width: int, faces: int, fade: Floats) -> OverlayEngine | None:
+        """What draws whole pictures with so many faces at most, from codes on; None where the processor puts them in.
+
+        fade: float32 [2, S] of 0..1: how a portrait that fades does so along its rows and its columns.
+        """
 
     def describe(self) -> str:
         """Runtime, precision and device, in one line."""
@@ -58,6 +66,9 @@ class TwoNetworks:
         """See :meth:`Draws.prepare`."""
         self.motion_code.prepare()
         self.synthesis.prepare()
+
+    def whole_frames(self, height: int, width: int, faces: int, fade: Floats) -> None:
+        """None: the processor puts portraits into their pictures."""
 
     def describe(self) -> str:
         """Of the synthesis network, which takes most of the time."""

@@ -20,19 +20,16 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from realtime.backgrounds import Background
-from realtime.covering import BACKDROP_BLOCKS, blend, blurred, cover_head, head_region
-from realtime.frames import Face, Frame, Picture, Pixels, Portrait, Transform
+from realtime.covering import BACKDROP_BLOCKS, blurred, cover_head, head_region
+from realtime.frames import AnyPortrait, Face, Frame, Picture, Pixels, Portrait, Transform
 from realtime.holding import Holding, fitted
+from realtime.painting import Composition, Layer, OnCpu, Paints
 from realtime.settings import CompositingSettings
-from realtime.warping import warp
 
 Size = tuple[int, int]
 
-# Overlay: the bust fades out over these parts of the portrait's height, and over this much at its sides.
-_FADE_FROM, _FADE_TO, _FADE_ASIDE = 0.86, 0.985, 0.06
 # Scene: the portrait's side in picture heights, how far its lower edge hangs below the picture's at rest (in sides),
 # and how slowly the rest follows the person.
 _LEAST_SIDE, _MOST_SIDE, _HANG, _REST_S = 0.95, 1.6, 0.05, 2.0
@@ -49,31 +46,33 @@ class Compositor:
     """Puts portraits into pictures.
 
     size: width and height of the frames to come; without it that of the first frame.
+    painter: puts pictures together; without it the processor.
     Raises UsageError for a background that is neither a colour, ``green``, ``blur`` nor a readable picture.
     """
 
-    def __init__(self, settings: CompositingSettings, size: Size | None = None) -> None:
-        self._settings = settings
+    def __init__(self, settings: CompositingSettings, size: Size | None = None, painter: Paints | None = None) -> None:
+        self._settings, self._painter = settings, painter or OnCpu()
         self._alone = replace(settings, compare=False)
         self._size = size
         self._background = Background(settings.background)
         self._holding = Holding(settings.on_lost, settings.hold_ms)
         self._framing = _Framing()
         modes = {"overlay": self._overlay, "scene": self._scene, "crop": self._crop, "paste": self._paste}
-        self._draw = modes[settings.mode]
+        self._composed = modes[settings.mode]
+        self._still: Pixels | None = None  # the canvas without the camera
         self._last_id, self._last_ns = 0, 0
 
-    def composite(self, frame: Frame, face: Face | None, portrait: Portrait | None) -> Picture:
+    def composite(self, frame: Frame, face: Face | None, portrait: AnyPortrait | None) -> Picture:
         """The avatar in its picture; without a face or a portrait the holding picture."""
         if face is None or portrait is None:
             return self.holding(frame)
         self._see(frame)
-        canvas, to_canvas = self._canvas(frame)
+        empty, to_canvas = self._canvas(frame)
         placed = replace(portrait, transform=_chained(to_canvas, portrait.transform))
         landmarks = face.landmarks * to_canvas[0, 0]
         landmarks[:, :2] += to_canvas[:, 2].astype(np.float32)
         covered = replace(face, landmarks=landmarks)
-        picture = Picture(frame.frame_id, frame.captured_ns, self._draw(canvas, covered, placed))
+        picture = self._painter.paint(frame, self._composed(empty, covered, placed))
         return self._compared(frame, self._holding.remember(picture))
 
     def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
@@ -94,47 +93,45 @@ class Compositor:
         picture = Picture(self._last_id, self._last_ns, pixels)
         return self._compared(frame, picture)
 
-    def _overlay(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
+    def _overlay(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:
+        return replace(empty, covered=[face], layers=[Layer(portrait, portrait.transform, fades=True)])
+
+    def _paste(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:
+        pasted = _pasted(portrait, empty.canvas, face)
+        return replace(empty, covered=[face], layers=[Layer(pasted, pasted.transform)])
+
+    def _scene(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:
+        layers = [Layer(portrait, self._framing.place(portrait, face.fresh, self._own_size()[1]))]
+        if not self._camera_behind():
+            return replace(empty, layers=layers)
+        canvas = empty.canvas if empty.own else empty.canvas.copy()
         cover_head(canvas, face.landmarks)
-        draw(canvas, portrait.pixels, portrait.transform, _fade(portrait.pixels.shape[0]))
-        return canvas
+        return Composition(blurred(canvas, self._own_size(), BACKDROP_BLOCKS), layers=layers, own=True)
 
-    def _paste(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
-        matched = _colour_matched(portrait, canvas, face)
-        cover_head(canvas, face.landmarks)
-        draw(canvas, matched, portrait.transform, _face_mask(portrait, face))
-        return canvas
-
-    def _scene(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
-        if self._camera_behind():
-            cover_head(canvas, face.landmarks)
-            canvas = blurred(canvas, self._own_size(), BACKDROP_BLOCKS)
-        transform = self._framing.place(portrait, face.fresh, self._own_size()[1])
-        draw(canvas, portrait.pixels, transform)
-        return canvas
-
-    def _crop(self, canvas: Pixels, face: Face, portrait: Portrait) -> Pixels:
-        step = canvas.shape[0] / portrait.pixels.shape[0]
-        draw(canvas, portrait.pixels, np.array([[step, 0, 0.5 * step - 0.5], [0, step, 0.5 * step - 0.5]]))
-        return canvas
+    def _crop(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:
+        step = empty.canvas.shape[0] / portrait.edge_px
+        whole = np.array([[step, 0, 0.5 * step - 0.5], [0, step, 0.5 * step - 0.5]])
+        return replace(empty, layers=[Layer(portrait, whole)])
 
     def _camera_behind(self) -> bool:
         """True where the (covered) camera is part of the picture."""
         mode, background = self._settings.mode, self._settings.background
         return mode in ("overlay", "paste") or (mode, background) == ("scene", "blur")
 
-    def _canvas(self, frame: Frame) -> tuple[Pixels, Transform]:
-        """What is drawn on, the compositor's own, and the way from frame pixels to it."""
+    def _canvas(self, frame: Frame) -> tuple[Composition, Transform]:
+        """What is drawn on, still empty, and the way from frame pixels to it."""
         size = self._own_size()
         height, width = frame.pixels.shape[:2]
         scale = min(size[0] / width, size[1] / height)
         margin = [(size[0] - round(width * scale)) // 2, (size[1] - round(height * scale)) // 2]
         shift = [scale * 0.5 - 0.5 + margin[0], scale * 0.5 - 0.5 + margin[1]]
         to_canvas = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-        if not self._camera_behind():
-            return self._backdrop(size), to_canvas
-        pixels = fitted(frame.pixels, size)
-        return (pixels.copy() if pixels is frame.pixels else pixels), to_canvas
+        if self._camera_behind():
+            pixels = fitted(frame.pixels, size)
+            return Composition(pixels, own=pixels is not frame.pixels), to_canvas
+        if self._still is None or self._still.shape[1::-1] != size:
+            self._still = self._backdrop(size)
+        return Composition(self._still, still=True), to_canvas
 
     def _backdrop(self, size: Size) -> Pixels:
         """The background without the camera; behind a portrait alone only ever a colour."""
@@ -153,7 +150,7 @@ class Compositor:
             return picture
         size = self._size or (1280, 720)
         left = np.zeros((size[1], size[0], 3), np.uint8) if frame is None else fitted(frame.pixels, size)
-        return replace(picture, pixels=np.hstack([left, picture.pixels]))
+        return Picture(picture.frame_id, picture.captured_ns, np.hstack([left, picture.pixels]))
 
 
 class _Framing:
@@ -163,9 +160,9 @@ class _Framing:
         self._rest: float | None = None  # the person's usual place, from above: a slow average of the portrait's centre
         self._last_ns = 0
 
-    def place(self, portrait: Portrait, fresh: bool, height: int) -> Transform:
+    def place(self, portrait: AnyPortrait, fresh: bool, height: int) -> Transform:
         """Portrait pixels to picture pixels for a picture ``height`` pixels high."""
-        size = portrait.pixels.shape[0]
+        size = portrait.edge_px
         x, y = portrait.transform @ [(size - 1) / 2, (size - 1) / 2, 1]
         side = size * math.hypot(portrait.transform[0, 0], portrait.transform[1, 0])
         shown = float(np.clip(side, _LEAST_SIDE * height, _MOST_SIDE * height))
@@ -185,61 +182,18 @@ class _Framing:
         return self._rest
 
 
-def draw(canvas: Pixels, portrait: Pixels, transform: Transform, mask: Pixels | None = None) -> None:
-    """Draw a portrait on a picture, in place; what lies outside is left out.
-
-    canvas: uint8 BGR [H, W, 3]. portrait: uint8 BGRA [h, w, 4], straight alpha. transform: portrait to canvas pixels.
-    mask: uint8 [h, w], multiplied to the alpha.
-    """
-    alpha = np.ascontiguousarray(portrait[..., 3])
-    if mask is not None:
-        alpha = np.asarray(cv2.multiply(alpha, mask, scale=1 / 255), np.uint8)
-    left, top, width, height = _reach(alpha, transform, canvas.shape[:2])
-    if width <= 0 or height <= 0:
-        return
-    # Colours are multiplied by alpha before they are interpolated, or the colour of clear pixels would shine through.
-    colour = cv2.multiply(portrait, cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)]), scale=1 / 255)
-    cv2.insertChannel(alpha, colour, 3)
-    shifted = transform - [[0, 0, left], [0, 0, top]]
-    warped = warp(np.asarray(colour, np.uint8), shifted, (width, height))
-    part = canvas[top : top + height, left : left + width]
-    over, cover = cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), cv2.extractChannel(warped, 3)
-    blend(part, np.asarray(over, np.uint8), np.asarray(cover, np.uint8))
-
-
-def _reach(alpha: Pixels, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """The part of a canvas that a portrait's visible pixels touch: left, top, width, height (0 or less: none)."""
-    x, y, width, height = cv2.boundingRect(alpha)
-    if width == 0:
-        return 0, 0, 0, 0
-    across, down = [x - 1, x + width], [y - 1, y + height]
-    corners = np.array([[u, v, 1] for u in across for v in down]) @ transform.T
-    low = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
-    high = np.minimum(np.ceil(corners.max(axis=0)) + 1, [shape[1], shape[0]]).astype(int)
-    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
-
-
 def _chained(outer: Transform, inner: Transform) -> Transform:
     """The transform that does ``inner`` first and ``outer`` then."""
     return np.asarray(outer[:, :2] @ inner + np.array([[0, 0, outer[0, 2]], [0, 0, outer[1, 2]]]))
 
 
-def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    clipped = values.clip(0, 1)
-    return np.asarray(clipped * clipped * (3 - 2 * clipped))
-
-
-_FADES: dict[int, Pixels] = {}
-
-
-def _fade(size: int) -> Pixels:
-    """How an overlaid bust fades at its lower end and its sides: uint8 [size, size]."""
-    if size not in _FADES:
-        at = (np.arange(size) + 0.5) / size
-        down = 1 - _smooth((at - _FADE_FROM) / (_FADE_TO - _FADE_FROM))
-        aside = _smooth(np.minimum(at, 1 - at) / _FADE_ASIDE)
-        _FADES[size] = np.round(255 * down[:, None] * aside).astype(np.uint8)
-    return _FADES[size]
+def _pasted(portrait: AnyPortrait, canvas: Pixels, face: Face) -> Portrait:
+    """A portrait with the person's colours, clear outside of their head; ``canvas`` still shows the camera."""
+    assert isinstance(portrait, Portrait), "what is pasted is drawn by the processor, or comes drawn"
+    matched = _colour_matched(portrait, canvas, face).copy()
+    seen = cv2.multiply(np.ascontiguousarray(matched[..., 3]), _face_mask(portrait, face), scale=1 / 255)
+    matched[..., 3] = seen
+    return replace(portrait, pixels=matched)
 
 
 def _face_mask(portrait: Portrait, face: Face) -> Pixels:

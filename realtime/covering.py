@@ -13,6 +13,9 @@ detail has no correlation with the source's. Broad colours remain, no more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +34,7 @@ _SOFT = 0.05  # width of the edge outside that region over which the cover fades
 _AROUND = 0.35  # how far around the region colours are taken from, in face heights
 
 Corners = npt.NDArray[np.float32]
-Box = tuple[int, int, int, int]  # left, top, right, bottom; the last two excluded
+Box = tuple[int, int, int, int]  # left, top, width, height
 
 
 def head_region(landmarks: Floats) -> Corners:
@@ -50,26 +53,71 @@ def head_region(landmarks: Floats) -> Corners:
     return np.asarray(cv2.convexHull(np.concatenate([outline, hull]).astype(np.float32))[:, 0], np.float32)
 
 
-def cover_head(pixels: Pixels, landmarks: Floats) -> None:
-    """Cover the head of a face in a picture, in place.
+@dataclass(frozen=True, slots=True, eq=False)
+class Cover:
+    """What is laid over a head.
 
-    pixels: uint8 BGR [height, width, 3]. landmarks: float32 [478, 3] in its pixels; parts outside the picture are fine.
+    box: left, top, width, height in the picture, whole pixels.
+    mask: uint8 [h, w], a quarter of the box: how much is covered. colours: uint8 BGR [n, m, 3], at most 32 each way:
+    with what. Both are enlarged to the box, bilinearly. whole: the enlarged mask.
     """
-    outline = head_region(landmarks)
-    size = _up(landmarks)[1]
-    left, top, right, bottom = _box(outline, _AROUND * size, pixels)
-    if left >= right or top >= bottom:
-        return
-    part = pixels[top:bottom, left:right]
-    mask = _soft_mask(outline - [left, top], part.shape[:2], _SOFT * size)
-    middle = (landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2 - top
-    around = _surroundings(part, mask, float(middle))
-    fill = cv2.resize(around, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-    x, y, width, height = cv2.boundingRect(mask)
-    inner = np.s_[y : y + height, x : x + width]
-    alpha = mask[inner]
-    over = cv2.multiply(fill[inner], cv2.merge([alpha] * 3), scale=1 / 255)
-    blend(part[inner], np.asarray(over, np.uint8), alpha)
+
+    box: Box
+    mask: Pixels
+    colours: Pixels
+    whole: Pixels
+
+    def lay(self, pixels: Pixels) -> None:
+        """Cover the head in a picture, in place."""
+        left, top, width, height = self.box
+        fill = cv2.resize(self.colours, (width, height), interpolation=cv2.INTER_LINEAR)
+        x, y, wide, high = cv2.boundingRect(self.whole)
+        inner = np.s_[y : y + high, x : x + wide]
+        alpha = self.whole[inner]
+        over = cv2.multiply(fill[inner], cv2.merge([alpha] * 3), scale=1 / 255)
+        blend(pixels[top : top + height, left : left + width][inner], np.asarray(over, np.uint8), alpha)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shape:
+    """A cover without its colours. middle: height of the face's middle in the box."""
+
+    box: Box
+    mask: Pixels
+    whole: Pixels
+    middle: float
+
+    def of(self, pixels: Pixels) -> Pixels:
+        left, top, width, height = self.box
+        return pixels[top : top + height, left : left + width]
+
+
+def covers(pixels: Pixels, heads: Sequence[Floats]) -> list[Cover]:
+    """What is laid over the heads of faces in a picture; no pixel of any of several heads has a part in the colours.
+
+    pixels: uint8 BGR [height, width, 3]. heads: float32 [478, 3] in its pixels; parts outside the picture are fine, and
+    one that is outside altogether has no cover.
+    """
+    shapes = [shape for landmarks in heads if (shape := _shape(pixels, landmarks)) is not None]
+    found = []
+    for one in shapes:
+        taken = _with_others(one, [other for other in shapes if other is not one])
+        colours = _surroundings(one.of(pixels), taken, one.middle)
+        if colours is None:  # heads fill all of it, or it is too small for cells beside them: one colour
+            colours = np.full((1, 1, 3), _nearby(pixels, one, shapes), np.uint8)
+        found.append(Cover(one.box, one.mask, colours, one.whole))
+    return found
+
+
+def cover_heads(pixels: Pixels, heads: Sequence[Floats]) -> None:
+    """Cover the heads of faces in a picture, in place; see :func:`covers`."""
+    for cover in covers(pixels, heads):
+        cover.lay(pixels)
+
+
+def cover_head(pixels: Pixels, landmarks: Floats) -> None:
+    """Cover the head of one face in a picture, in place."""
+    cover_heads(pixels, [landmarks])
 
 
 def blend(under: Pixels, over: Pixels, alpha: Pixels) -> None:
@@ -116,19 +164,62 @@ def _grown(along: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(np.sqrt(np.minimum(np.abs(along) / reach, 1.0)))
 
 
+def _shape(pixels: Pixels, landmarks: Floats) -> _Shape | None:
+    """Where a head is covered; None outside of the picture."""
+    outline, size = head_region(landmarks), _up(landmarks)[1]
+    left, top, width, height = box = _box(outline, _AROUND * size, pixels)
+    if width <= 0 or height <= 0:
+        return None
+    mask = _soft_mask(outline - [left, top], (height, width), _SOFT * size)
+    whole = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    middle = (landmarks[_FOREHEAD, 1] + landmarks[_CHIN, 1]) / 2 - top
+    return _Shape(box, mask, whole, float(middle))
+
+
+def _with_others(one: _Shape, others: Sequence[_Shape]) -> Pixels:
+    """A head's enlarged mask with those of the others, as far as they reach into its box."""
+    taken = one.whole
+    for other in others:
+        (x, y, *size), (u, v, *reach) = one.box, other.box
+        left, top = max(x, u), max(y, v)
+        right, bottom = min(x + size[0], u + reach[0]), min(y + size[1], v + reach[1])
+        if left < right and top < bottom:
+            taken = taken.copy() if taken is one.whole else taken
+            part = taken[top - y : bottom - y, left - x : right - x]
+            np.maximum(part, other.whole[top - v : bottom - v, left - u : right - u], out=part)
+    return taken
+
+
+def _nearby(pixels: Pixels, one: _Shape, shapes: Sequence[_Shape]) -> npt.NDArray[np.float64]:
+    """The mean colour of what no head is in, up to a box's size around the box.
+
+    Where there is nothing but heads: grey for one of several, its own mean colour for one alone.
+    """
+    heads = np.zeros(pixels.shape[:2], np.uint8)
+    for other in shapes:
+        part = other.of(heads)
+        np.maximum(part, other.whole, out=part)
+    left, top, width, height = one.box
+    window = np.s_[max(0, top - height) : top + 2 * height, max(0, left - width) : left + 2 * width]
+    around = _thinned(pixels[window])[_thinned(heads[window]) == 0]
+    if len(around):
+        return np.asarray(around.mean(axis=0))
+    return np.full(3, 96.0) if len(shapes) > 1 else np.asarray(_thinned(one.of(pixels)).mean(axis=(0, 1)))
+
+
 def _box(outline: Corners, margin: float, pixels: Pixels) -> Box:
     height, width = pixels.shape[:2]
     low, high = outline.min(axis=0) - margin, outline.max(axis=0) + margin
     left, top = (int(value) for value in np.clip(np.floor(low), 0, [width, height]))
     right, bottom = (int(value) for value in np.clip(np.ceil(high) + 1, 0, [width, height]))
-    return left, top, right, bottom
+    return left, top, right - left, bottom - top
 
 
 def _soft_mask(outline: Corners, shape: tuple[int, ...], soft: float) -> Pixels:
-    """255 in the outline, fading to 0 over about ``soft`` pixels around it: uint8 of ``shape``.
+    """255 in the outline, fading to 0 over about ``soft`` pixels around it: uint8 of a quarter of ``shape``.
 
-    Made at a quarter of the size, which is enough for a soft edge. The outline is widened by more than the blur and the
-    enlarging take off.
+    That is enough for a soft edge, once it is enlarged. The outline is widened by more than the blur and the enlarging
+    take off.
     """
     quarter = (max(1, shape[0] // 4), max(1, shape[1] // 4))
     scale = np.array([quarter[1] / shape[1], quarter[0] / shape[0]])
@@ -138,21 +229,21 @@ def _soft_mask(outline: Corners, shape: tuple[int, ...], soft: float) -> Pixels:
     cv2.fillConvexPoly(mask, corners, (255,), lineType=cv2.LINE_8, shift=4)
     wide = 2 * (radius + 2) + 1
     widened = cv2.dilate(mask, np.ones((wide, wide), np.uint8))
-    soft_mask = cv2.blur(widened, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.resize(soft_mask, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.blur(widened, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
-def _surroundings(part: Pixels, mask: Pixels, middle: float) -> Pixels:
+def _surroundings(part: Pixels, mask: Pixels, middle: float) -> Pixels | None:
     """The colours around the masked region, carried into it: uint8 [n, n, 3]; no cell that the mask touches counts.
 
+    None where it touches all of them.
     Below the face's ``middle`` there are hair, neck and clothes rather than the room: they count little.
     """
     cells = (min(_CELLS, part.shape[1]), min(_CELLS, part.shape[0]))
     colours = cv2.resize(_thinned(part), cells, interpolation=cv2.INTER_AREA).astype(np.float32)
     free = (cv2.resize(_thinned(mask), cells, interpolation=cv2.INTER_AREA) == 0).astype(np.float32)
     free[round(max(middle, 0.0) * cells[1] / part.shape[0]) :] *= _BODY
-    if not free.any():  # the head fills all of it: one colour
-        return np.full_like(colours, colours.mean(axis=(0, 1)), np.uint8)
+    if not free.any():
+        return None
     known = np.concatenate([colours, np.ones_like(free)[..., None]], axis=2) * free[..., None]
     wide = cv2.blur(cv2.blur(known, (25, 25)), (25, 25))  # nearly a Gaussian of 10 cells, at a fraction of its cost
     # Sideways more than up and down: at the height of the chin the room is beside the head, the clothes are below it.

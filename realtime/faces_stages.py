@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtime.faces_compositing import Shown
-from realtime.frames import Frame, Latent, Picture, Portrait
+from realtime.frames import AnyPortrait, Frame, Latent, Picture
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from realtime.faces import Seen
     from realtime.faces_compositing import GroupCompositor
     from realtime.faces_tracking import Group, GroupTracker
-    from realtime.generating import Generator
+    from realtime.generating import Coder, Generator
     from realtime.settings import EditingSettings
     from realtime.smoothing import Smoother
 
@@ -53,7 +53,7 @@ class GroupStages:
         aligner: Aligner,
         remember: Callable[[int], Memory],
         editor: Editor,
-        generator: Generator,
+        generator: Generator | Coder,
         compositor: GroupCompositor,
         dresses: Callable[[EditingSettings], BundledModel],
     ) -> None:
@@ -101,14 +101,14 @@ class GroupStages:
         with statistics.stage("editing"):
             return LookedAtAll(frame, group, [self._editor.edit(code) for code in latents])
 
-    def portray(self, looked: LookedAtAll, statistics: Statistics) -> list[Portrait]:
+    def portray(self, looked: LookedAtAll, statistics: Statistics) -> list[AnyPortrait]:
         """The avatars alone."""
         if not looked.latents:
             return []
         with statistics.stage("generating"):
-            return self._generator.generate_all(looked.latents)
+            return list(self._generator.generate_all(looked.latents))
 
-    def show(self, looked: LookedAtAll, portraits: list[Portrait], statistics: Statistics) -> Picture:
+    def show(self, looked: LookedAtAll, portraits: list[AnyPortrait], statistics: Statistics) -> Picture:
         """The avatars in the picture; the holding picture without any."""
         seen = zip(looked.group.seen, portraits, strict=True)
         shown = [Shown(one.person, one.face, drawn) for one, drawn in seen]

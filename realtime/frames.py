@@ -1,6 +1,6 @@
 """The values that travel between the stages of the live program.
 
-    Frame -> Face -> Crop -> Latent -> Portrait -> Picture
+    Frame -> Face -> Crop -> Latent -> Portrait (or CodedPortrait) -> Picture
 
 Every value is frozen and compares by identity, and each carries the ``frame_id`` and ``captured_ns`` of the
 :class:`Frame` that it came from, so that latency can be told at any point of the path.
@@ -119,6 +119,30 @@ class Portrait:
     captured_ns: int
     pixels: Pixels
     transform: Transform
+
+    @property
+    def edge_px(self) -> int:
+        """Its height and width."""
+        return self.pixels.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedPortrait:
+    """A head that is drawn only where it is put into its picture.
+
+    wplus, motion: its code, as in :class:`Latent`. edge_px: height and width of the portrait that it stands for.
+    transform: pixels of that portrait to frame pixels.
+    """
+
+    frame_id: int
+    captured_ns: int
+    wplus: Floats
+    motion: Floats
+    edge_px: int
+    transform: Transform
+
+
+AnyPortrait = Portrait | CodedPortrait
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The generator: :class:`Latent` to :class:`Portrait`."""
+"""The generator: :class:`Latent` to :class:`Portrait`, or to :class:`CodedPortrait` where the painter draws it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engines.bundled import BundledModel
-from realtime.frames import Latent, Portrait, Transform
+from realtime.frames import CodedPortrait, Latent, Portrait, Transform
 
 
 class Generator:
@@ -34,6 +34,30 @@ class Generator:
             Portrait(one.frame_id, one.captured_ns, pixels, of_portrait(one.transform, self._crop_px, len(pixels)))
             for one, pixels in drawn
         ]
+
+
+class Coder:
+    """Leaves the drawing to the painter.
+
+    size_px: edge of its portraits. crop_px: side of the crop that the codes' transforms map to the frame.
+    """
+
+    at_once = 1
+
+    def __init__(self, size_px: int, crop_px: int = 256) -> None:
+        self._size_px, self._crop_px = size_px, crop_px
+
+    def prepare(self) -> None:
+        """Nothing: graphs are captured when they are made."""
+
+    def generate(self, latent: Latent) -> CodedPortrait:
+        """The code as a portrait, in the place that the code names."""
+        place = of_portrait(latent.transform, self._crop_px, self._size_px)
+        return CodedPortrait(latent.frame_id, latent.captured_ns, latent.wplus, latent.motion, self._size_px, place)
+
+    def generate_all(self, latents: Sequence[Latent]) -> list[CodedPortrait]:
+        """Those of all faces of a frame."""
+        return [self.generate(latent) for latent in latents]
 
 
 def of_portrait(transform: Transform, crop_px: int, size: int) -> Transform:

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from realtime.covering import blurred
+from realtime.errors import EngineError
 from realtime.frames import Frame, Picture, Pixels
 
 TEXT = "be right back"
@@ -80,14 +81,23 @@ class Holding:
 
     def _faded(self, backdrop: Pixels, now_ns: int | None) -> Pixels:
         last = self._last
-        if last is None or now_ns is None or last.pixels.shape != backdrop.shape:
+        passed_ns = -1.0 if last is None or now_ns is None else now_ns - last.captured_ns
+        if last is None or not 0 <= passed_ns < self._hold_ns:
             return backdrop
-        passed_ns = now_ns - last.captured_ns
-        if not 0 <= passed_ns < self._hold_ns:
+        shown = finished(last)
+        if shown is None or shown.shape != backdrop.shape:
             return backdrop
         gone = passed_ns / self._hold_ns
         gone = gone * gone * (3 - 2 * gone)
-        return np.asarray(cv2.addWeighted(last.pixels, 1 - gone, backdrop, gone, 0), np.uint8)
+        return np.asarray(cv2.addWeighted(shown, 1 - gone, backdrop, gone, 0), np.uint8)
+
+
+def finished(picture: Picture) -> Pixels | None:
+    """A picture's pixels once they are there; None where the GPU that drew them failed, which its next frame tells."""
+    try:
+        return picture.pixels
+    except EngineError:
+        return None
 
 
 def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:

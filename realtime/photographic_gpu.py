@@ -23,7 +23,7 @@ from engines.encoders_config import INPUT_PX
 from engines.errors import EngineError
 from engines.ffhq_alignment import anchors_from_478, crop_transform, quad_from_anchors
 from engines.installed_directions import RowEdit
-from realtime.faces_compositing import cover_heads
+from realtime.covering import cover_heads
 from realtime.frames import Face, Frame, Latent, LatePicture, Picture, Pixels
 from realtime.holding import fitted
 from realtime.photographic import PhotographicEditor, check_style, halvings, portrait_transform
@@ -195,7 +195,7 @@ class WholeFrame(PhotographicCompositor):
         """The canvas, where it is not the frame as it came: of another size, or with the heads covered."""
         if not all(one.covers for one in faces):
             canvas, _ = self._canvas(frame)
-            cover_heads(canvas, [one.face for one in faces])
+            cover_heads(canvas, [one.face.landmarks for one in faces])
             return canvas
         pixels = fitted(frame.pixels, self._size)
         return None if pixels is frame.pixels else pixels

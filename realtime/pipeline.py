@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,7 +151,7 @@ class Pipeline:
             if timed is None:
                 now_ns = self._clock.now_ns()
                 picture = self._stages.compositor.holding(None, now_ns)
-                self._pictures.put((replace(picture, captured_ns=now_ns), None))
+                self._pictures.put((Picture(picture.frame_id, now_ns, picture.pixels), None))
                 patience_s = 1 / max(self._source.fps, 1.0)  # the holding picture moves: it fades
                 continue
             frame, captured_ns = timed

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from realtime.frames import Face, Frame, Latent, Picture, Portrait
+from realtime.frames import AnyPortrait, Face, Frame, Latent, Picture
 from realtime.settings import EditingSettings, Settings
 from realtime.statistics import Statistics
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from realtime.editing import Editor
     from realtime.encoding import Encoder
     from realtime.faces_stages import GroupStages, Memory
-    from realtime.generating import Generator
+    from realtime.generating import Coder, Generator
+    from realtime.painting import Paints
     from realtime.photographic import PhotographicEditor, PhotographicEncoder, PhotographicGenerator
     from realtime.photographic_alignment import PhotographicAligner
     from realtime.photographic_compositing import PhotographicCompositor
@@ -101,7 +102,7 @@ class Stages:
     encoder: Encoder | PhotographicEncoder
     smoother: Smoother
     editor: Editor | PhotographicEditor
-    generator: Generator | PhotographicGenerator
+    generator: Generator | Coder | PhotographicGenerator
     compositor: Compositor | PhotographicCompositor
     dresses: Callable[[EditingSettings], Any]
 
@@ -139,15 +140,15 @@ class Stages:
         with statistics.stage("editing"):
             return Looked(frame, face, self.editor.edit(latent))
 
-    def portray(self, looked: Looked, statistics: Statistics) -> Portrait | None:
+    def portray(self, looked: Looked, statistics: Statistics) -> AnyPortrait | None:
         """The avatar alone."""
         if looked.latent is None:
             return None
         with statistics.stage("generating"):
             return self.generator.generate(looked.latent)
 
-    def show(self, looked: Looked, portrait: Portrait | None, statistics: Statistics) -> Picture:
-        """The avatar in the picture; the holding picture without one."""
+    def show(self, looked: Looked, portrait: Any, statistics: Statistics) -> Picture:
+        """What ``portray`` gave in the picture, perhaps not finished yet; the holding picture without one."""
         with statistics.stage("compositing"):
             return self.compositor.composite(looked.frame, looked.face, portrait)
 
@@ -214,13 +215,32 @@ def _worn(settings: Settings) -> Avatar | None:
     return AvatarStore(default_folder()).load(settings.encoding.avatar)
 
 
+def _drawing(settings: Settings, size: tuple[int, int], model: BundledModel) -> tuple[Generator | Coder, Paints | None]:
+    """What draws portraits, and what puts them into pictures, None for the processor. Raises EngineError."""
+    from realtime.compositing import output_size
+    from realtime.generating import Coder, Generator
+    from realtime.painting import fade
+
+    drawer, crop_px = model.drawer, settings.alignment.size_px
+    if settings.compositing.mode != "paste":  # which takes the person's colours on the processor
+        width, height = output_size(size, replace(settings.compositing, compare=False))
+        engine = drawer.whole_frames(height, width, settings.tracking.faces, fade(model.size_px))
+        if engine is not None:
+            from realtime.painting_gpu import OnGpu
+
+            return Coder(model.size_px, crop_px), OnGpu(engine)
+    elif settings.generating.device == "cuda":
+        drawer.prepare()  # else the first frame waits for it
+    return Generator(model, crop_px), None
+
+
 def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledModel) -> Stages:
     from realtime.alignment import Aligner
     from realtime.compositing import Compositor
     from realtime.editing import Editor
-    from realtime.generating import Generator
     from realtime.tracking import Tracker
 
+    generator, painter = _drawing(settings, size, model)
     memory = remembering(settings, _dressed(model, settings.editing), _worn(settings))
     return Stages(
         tracker=Tracker(settings.tracking),
@@ -228,8 +248,8 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
         encoder=memory.encoder,
         smoother=memory.smoother,
         editor=Editor(model.directions, settings.editing.edits),
-        generator=Generator(model, settings.alignment.size_px),
-        compositor=Compositor(settings.compositing, size),
+        generator=generator,
+        compositor=Compositor(settings.compositing, size, painter),
         dresses=partial(_dressed, model),
     )
 
@@ -240,8 +260,8 @@ def _stages_of_several(settings: Settings, size: tuple[int, int], model: Bundled
     from realtime.faces_compositing import GroupCompositor
     from realtime.faces_stages import GroupStages
     from realtime.faces_tracking import GroupTracker
-    from realtime.generating import Generator
 
+    generator, painter = _drawing(settings, size, model)
     worn = _worn(settings)
     dressed_model = _dressed(model, settings.editing)
     return GroupStages(
@@ -249,7 +269,7 @@ def _stages_of_several(settings: Settings, size: tuple[int, int], model: Bundled
         aligner=Aligner(settings.alignment),
         remember=lambda person: remembering(settings, dressed_model, worn if person == 0 else None),
         editor=Editor(model.directions, settings.editing.edits),
-        generator=Generator(model, settings.alignment.size_px),
-        compositor=GroupCompositor(settings.compositing, size),
+        generator=generator,
+        compositor=GroupCompositor(settings.compositing, size, painter),
         dresses=partial(_dressed, model),
     )

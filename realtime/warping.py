@@ -10,6 +10,7 @@ from realtime.frames import Pixels, Transform
 _MARGIN = 16  # clear pixels around the picture: so many starts and ends there are to choose from
 _OFF = 0.06  # pixels of the result
 _LARGE = 256  # edge of the pictures that are drawn in place as they are, however small
+HALVED: Transform = np.array([[2.0, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])  # pixels of a halved picture to its own
 
 
 def warp(picture: Pixels, transform: Transform, size: tuple[int, int]) -> Pixels:
@@ -22,11 +23,11 @@ def warp(picture: Pixels, transform: Transform, size: tuple[int, int]) -> Pixels
     result too, but for ``_OFF``; ``warpAffine`` itself rounds places to 1/32. Where there is none it is used.
     A large picture that becomes half as large or less is halved by means first: bilinear steps would skip pixels.
     """
-    while picture.shape[0] > _LARGE and picture.shape[0] % 2 == picture.shape[1] % 2 == 0 and _shrunk(transform):
+    for _ in range(halvings(picture.shape[0], picture.shape[1], transform)):
         picture = np.asarray(
             cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8
         )
-        transform = transform @ np.array([[2.0, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
+        transform = transform @ HALVED
     scale = float(transform[0, 0])
     upright = abs(transform[0, 1]) + abs(transform[1, 0]) + abs(transform[1, 1] - scale) < 1e-6
     (across, columns, off_across), (down, rows, off_down) = (
@@ -46,8 +47,12 @@ def warp(picture: Pixels, transform: Transform, size: tuple[int, int]) -> Pixels
     return result
 
 
-def _shrunk(transform: Transform) -> bool:
-    return float(np.hypot(transform[0, 0], transform[1, 0])) <= 0.5
+def halvings(height: int, width: int, transform: Transform) -> int:
+    """How often a picture is halved by means before ``transform`` puts it where it belongs."""
+    count, scale = 0, float(np.hypot(transform[0, 0], transform[1, 0]))
+    while height > _LARGE and height % 2 == width % 2 == 0 and scale <= 0.5:
+        height, width, scale, count = height // 2, width // 2, scale * 2, count + 1
+    return count
 
 
 def _window(scale: float, shift: float, length: int) -> tuple[tuple[int, int], tuple[int, int], float]:

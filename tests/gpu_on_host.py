@@ -73,8 +73,9 @@ def imagine_a_gpu(monkeypatch):
     cuda = {
         "is_available": lambda: True, "current_device": lambda: 0, "synchronize": lambda *device: None,
         "get_device_properties": lambda device: properties, "get_device_name": lambda: FACTS.name,
-        "get_device_capability": lambda: (9, 0), "mem_get_info": lambda: (6 << 30, 8 << 30), "Stream": Nothing,
-        "Event": Nothing, "current_stream": Nothing, "stream": lambda stream: contextlib.nullcontext(),
+        "get_device_capability": lambda: (9, 0), "mem_get_info": lambda: (6 << 30, 8 << 30),
+        "memory_allocated": lambda: 1 << 20, "Stream": Nothing, "Event": Nothing, "current_stream": Nothing,
+        "stream": lambda stream: contextlib.nullcontext(),
     }  # fmt: skip
     for name, value in cuda.items():
         monkeypatch.setattr(torch.cuda, name, value)
@@ -88,8 +89,8 @@ def imagine_a_gpu(monkeypatch):
         monkeypatch.setattr(f"{module}.gpu_facts", lambda: FACTS)
     for module in ("engines.devices", "engines.cuda_synthesis", "tools.gpu"):
         monkeypatch.setattr(f"{module}.driver_version", lambda: FACTS.driver)
-    for module in ("engines.cuda_graphs", "engines.cuda_frame", "engines.cuda_bundled", "engines.cuda_synthesis"):
-        monkeypatch.setattr(f"{module}.captured", _captured)
+    for module in ("graphs", "frame", "bundled", "overlay", "synthesis"):
+        monkeypatch.setattr(f"engines.cuda_{module}.captured", _captured)
     for module in ("engines.cuda_timing", "engines.cuda_imported", "engines.cuda_bundled", "engines.cuda_synthesis"):
         monkeypatch.setattr(f"{module}.median_ms", _timed)
     monkeypatch.setattr("engines.cuda_timing.measured_rates", lambda: {"tflops": 1.0, "gb_per_s": 1.0})

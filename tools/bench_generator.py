@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools.bench_frames import frames
+from tools.bench_frames import bundled_frames, frames
 from tools.bench_kernels import compared
 from tools.gpu import configuration, e4e_configuration, identity, numbers, random_generator, require_gpu
 from tools.layer_arithmetic import costs
@@ -263,7 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
         who, rates = identity(), measured_rates()
         found: dict[str, Any] = {"generators": generators(o, who, rates), "encoders": encoders(o)}
         found["exported"] = [exported(resolution, o.repeats) for resolution in o.resolution]
-        found |= {"bundled": bundled(o), "frames": frames(o)}
+        found |= {"bundled": bundled(o), "frames": frames(o), "bundled_frames": bundled_frames(o)}
     file = record("gpu-generator", o.json, gpu=who, rates=rates, choices=choices_here().lines(), **found)
     print(f"written to {file.relative_to(ROOT) if file.is_relative_to(ROOT) else file}")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from realtime.compositing import draw
 from realtime.face_mesh import place_of
 from realtime.frames import Face, Floats, Frame, Portrait, Transform
+from realtime.painting import draw
 from realtime.settings import TrackingSettings
 from realtime.tracking import Tracker
 from tools.mirror_points import MIRRORED

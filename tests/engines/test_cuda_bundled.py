@@ -221,11 +221,13 @@ def test_other_edits_and_people_need_no_new_capture(person, network, monkeypatch
     mode, graphs = imagine_a_gpu(monkeypatch), []
     monkeypatch.setattr(cuda_bundled, "captured", recording(monkeypatch, graphs))
     plain, drawn = tiny_drawer(network), []
-    plain.drawing(2)
+    assert all(plain.drawing(count).replay for count in (1, 2))  # made here, without a GPU
     wplus, motion = _people(person, 2)
     latents = [Latent(0, 0, *codes, np.eye(2, 3), True) for codes in zip(wplus, motion, strict=True)]
     with mode:
         drawer = tiny_drawer(network)
+        assert not graphs, "for whole frames there is no need of it"
+        drawer.prepare()
         assert len(graphs) == 1
         editor = Editor(load("toon").directions, {})
         for edits, faces in (({}, 1), ({"age": 1.5}, 2), ({"smile": 1.0, "hair_long": -1.0}, 1)):

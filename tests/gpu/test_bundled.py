@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +12,17 @@ from safetensors.torch import save_file
 
 from engines.bundled import LAYERS, manifest, verify
 from engines.cuda_bundled import drawer_on_gpu, portrait_network, top_network
+from engines.cuda_overlay import Head, OverlayEngine, Place
 from engines.motion import AT_REST
 from engines.pictures import straight
 from engines.portrait import DIM
 from engines.portrait_top import LargeGenerator, Top, begin
+from kernels.overlay_heads import COLOURS, overlay_heads
 from tests.compare import check_close
 
 pytestmark = pytest.mark.gpu
 W_SPREAD = 1.8  # as of the mapping's W
+IN_TURN, WHOLE_FRAMES = (1, 3, 2, 4, 1), 10_000  # faces of one frame after the other; how many frames
 
 
 def _people(count):
@@ -90,3 +94,71 @@ def test_several_faces_are_drawn_as_each_alone():
         (alone,) = drawer.draw(wplus[number : number + 1], motion[number : number + 1])
         difference = np.abs(got.astype(int) - alone)
         assert difference.mean() < 0.3 and np.quantile(difference, 0.999) <= 3
+
+
+FRAMES = np.random.default_rng(0).integers(0, 256, (5, 720, 1280, 3), np.uint8)
+FADE = np.linspace(1, 0.5, 2 * 256, dtype=np.float32).reshape(2, 256)
+
+
+def _heads(count):
+    """Side by side; the second is half gone."""
+    _, height, width, _ = FRAMES.shape
+    heads = []
+    for k, code in enumerate(zip(*_people(count), strict=True)):
+        into = (0.8, 0, -0.2 * width * k, 0, 0.8, -0.2 * height)
+        heads.append(Head(*code, Place(into, 0, True, 0.5 if k == 1 else 1.0)))
+    return heads
+
+
+def _covers(count):
+    """Each hides all of its box."""
+    _, height, width, _ = FRAMES.shape
+    wide, high, random = width // 4, height // 2, np.random.default_rng(2)
+    mask = np.full((high // 4, wide // 4), 255, np.uint8)
+    boxes = [(wide * k, height // 5, wide, high) for k in range(count)]
+    colours = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
+    return [SimpleNamespace(box=box, mask=mask, colours=fill) for box, fill in zip(boxes, colours, strict=True)]
+
+
+def _as_parts(drawer, frame, heads, covers):
+    """By way of straight bytes and the plain reference."""
+    rows = torch.tensor([head.place.numbers() for head in heads])
+    room = torch.zeros(len(heads), COLOURS + covers[0].mask.size, dtype=torch.uint8)
+    for k, cover in enumerate(covers):
+        rows[k, 9:] = torch.tensor([*cover.box, *cover.mask.shape[::-1], *cover.colours.shape[1::-1]])
+        room[k, :COLOURS] = torch.from_numpy(cover.colours).reshape(-1)
+        room[k, COLOURS:] = torch.from_numpy(cover.mask).reshape(-1)
+    drawn = drawer.draw(np.stack([head.wplus for head in heads]), np.stack([head.motion for head in heads]))
+    rgba = torch.from_numpy(np.stack(drawn)).double() / 255
+    rgba = torch.cat([rgba[..., :3].flip(3) * rgba[..., 3:], rgba[..., 3:]], 3)
+    given = (torch.from_numpy(frame), rgba, torch.from_numpy(FADE).double(), rows.double(), room)
+    return overlay_heads(*given, impl="reference").numpy()
+
+
+def test_whole_frames_are_those_of_single_launches_and_of_the_parts():
+    """Through graphs and streams, with two frames on their way and another number of faces each time."""
+    drawer, pictures = drawer_on_gpu(verify(manifest()["portrait"])), []
+    for graph in (True, False):
+        engine = OverlayEngine(drawer.drawing, *FRAMES.shape[1:3], max(IN_TURN), FADE, graph=graph)
+        turns = zip(FRAMES, IN_TURN, strict=True)
+        tickets = [engine.submit(frame, _heads(count), _covers(count)) for frame, count in turns]
+        pictures.append([ticket.result() for ticket in tickets])
+    for one, two in zip(*pictures, strict=True):
+        assert np.array_equal(one, two)
+    for frame, count, picture in zip(FRAMES, IN_TURN, pictures[0], strict=True):
+        wanted = _as_parts(drawer, frame, _heads(count), _covers(count))
+        assert np.abs(picture.astype(int) - wanted).max() <= 2
+
+
+def test_ten_thousand_whole_frames_take_no_more_memory():
+    engine = drawer_on_gpu(verify(manifest()["portrait"])).whole_frames(*FRAMES.shape[1:3], 2, FADE)
+    heads, covers = ({count: make(count) for count in (1, 2)} for make in (_heads, _covers))
+    free, held = [], []
+    for number in range(WHOLE_FRAMES):
+        count, canvas = 1 + number % 2, None if number % 3 else FRAMES[0]
+        engine.submit(canvas, heads[count], covers[count]).result()
+        if number in (WHOLE_FRAMES // 100, WHOLE_FRAMES - 1):
+            free.append(torch.cuda.mem_get_info()[0])
+            held.append(torch.cuda.memory_allocated())
+    assert held[1] == held[0], f"torch holds {held[1] - held[0]} bytes more"
+    assert free[0] - free[1] <= 1 << 20, f"{free[0] - free[1]} bytes were not given back"

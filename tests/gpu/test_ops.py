@@ -10,6 +10,8 @@ from kernels.bias_act import ACTIVATIONS, bias_act
 from kernels.conv_plan import TILES, Plan
 from kernels.edit_codes import EditRoom, edit_codes
 from kernels.filter_act import filter_act
+from kernels.overlay_heads import COLOURS, overlay_heads
+from kernels.overlay_heads import Place as HeadPlace
 from kernels.painted_rgb import Second, painted_rgb
 from kernels.paste_face import Place, level_pixels, paste_face, write_levels
 from kernels.style_preparation import StyleLayer, prepare_styles, style_table
@@ -162,6 +164,41 @@ def test_a_pasted_face(level):
     fast = [t.cpu() for t in paste_face(frame.cuda(), *(t.cuda() for t in given), impl="cuda")]
     torch.testing.assert_close(fast[1].double(), exact[1], rtol=1e-3, atol=1e-2)
     assert (fast[0].int() - exact[0].int()).abs().max() <= 1
+
+
+HEADS = {  # of a picture 1280 x 720, and of one that leaves edges
+    "large": ((720, 1280), 512, [
+        HeadPlace((0.9, 0.02, -300.0, -0.02, 0.9, -60.0), 0, True, 1.0, (300, 40, 620, 640), (155, 160), (32, 32)),
+        HeadPlace((0.8, 0, -700.0, 0, 0.8, -20.0), 1, False, 0.6, (860, 0, 420, 500), (105, 125), (32, 32)),
+        HeadPlace((3.1, 0, 40.0, 0, 3.1, 20.0), 0, True, 1.0, (0, 0, 90, 120), (22, 30), (31, 32)),
+        HeadPlace((0.2, 0, 20.0, 0, 0.2, 20.0), 0, True, 0.3),
+    ]),
+    "small": ((31, 53), 16, [
+        HeadPlace((0.4, 0.05, -3.3, -0.05, 0.4, -1.7), 0, True, 1.0, (5, 3, 37, 28), (9, 7), (32, 28)),
+        HeadPlace((0.9, 0.1, -18.0, -0.1, 0.9, -9.0), 2, True, 0.7, (50, 29, 3, 2), (1, 1), (3, 2)),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_covered_and_drawn(name):
+    size, edge, places = HEADS[name]
+    draw = torch.Generator().manual_seed(4)
+    canvas = torch.randint(0, 256, (*size, 3), dtype=torch.uint8, generator=draw)
+    portraits = torch.rand(len(places), edge, edge, 4, generator=draw) * 1.2 - 0.1
+    fade = torch.linspace(1, 0.1, 2 * edge).reshape(2, edge)
+    rows = torch.tensor([place.numbers() for place in places])
+    room = COLOURS + max(place.mask[0] * place.mask[1] for place in places)
+    covers = torch.randint(0, 256, (len(places), room), dtype=torch.uint8, generator=draw)
+    exact = overlay_heads(canvas, portraits.double(), fade.double(), rows.double(), covers, impl="reference")
+    given = [t.cuda() for t in (portraits, fade, rows)]
+    fast = overlay_heads(canvas.cuda(), *given, covers.cuda(), impl="cuda").cpu()
+    assert (fast.int() - exact.int()).abs().max() <= 1 and (fast == exact).float().mean() > 0.98
+    covers[:, COLOURS:] = 255  # all of the boxes: nothing of the canvas is left in them
+    both = [overlay_heads(c.cuda(), *given, covers.cuda(), impl="cuda").cpu() for c in (canvas, 255 - canvas)]
+    for left, top, wide, high in (place.box for place in places):
+        part = [one[top : top + high, left : left + wide] for one in both]
+        assert torch.equal(*part)
 
 
 @pytest.mark.parametrize(("n", "inputs", "second", "size", "covers"), [(1, 48, 72, 128, 2), (3, 37, 3, 9, 1)])

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = " or ".join(  # every kernel, at shapes that leave edges
     ("small", "test_upfirdn2d", "test_every_plan", "test_folded_filters", "test_filter_act", "test_bias_act")
     + ("test_picture_ends", "test_styles", "test_a_pasted_face", "test_painted_rgb", "test_an_addend")
+    + ("test_heads_covered",)
 )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from engines import bundled, cuda_bundled, cuda_frame, cuda_imported, devices
+from engines import bundled, cuda_bundled, cuda_imported, cuda_transfers, devices
 from engines.devices import DeviceChoice, GpuFacts, gpu_errors
 from engines.errors import EngineError
 from kernels.emulation import emulated_program, emulation_refusal
@@ -33,6 +33,7 @@ from realtime.stages import Stages
 from realtime.statistics import Statistics
 from realtime.two_at_once import TwoAtOnce
 from tests.gpu_failures import FAILURES, ILLEGAL
+from tests.realtime.bundled_rig import HostDrawer
 from tests.realtime.gpu_rig import tracked
 from tests.realtime.imported_model import models, tiny_models
 from tests.realtime.test_faces_compositing import two
@@ -64,6 +65,9 @@ class Failing:
 
     def prepare(self):
         pass
+
+    def whole_frames(self, height, width, faces, fade):
+        """None: portraits are put into their pictures by the processor, as in mode paste."""
 
     def describe(self):
         return "CUDA kernels f16 on NVIDIA Example"
@@ -156,22 +160,28 @@ def advice(name):
 
 @pytest.fixture
 def whole_frames(models, monkeypatch, a_gpu):
-    """Whole frames of an imported model, their kernels run on the host."""
+    """Whole frames of an imported model and of the bundled one, their kernels run on the host."""
     monkeypatch.setattr("realtime.photographic.check_gpu", lambda: None)
     on_host = partial(cuda_imported.load_on_gpu, device="cpu", programs=emulated_program)
     monkeypatch.setattr(cuda_imported, "load_on_gpu", on_host)
+    monkeypatch.setattr(bundled, "_on_gpu", lambda rows, folder, size_px: HostDrawer())
+    monkeypatch.setattr(bundled, "_loaded", bundled._loaded.__wrapped__)
 
 
 @pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
 @pytest.mark.parametrize("where", ["submit", "wait", "wait at once"])
-def test_whole_frames_go_on_with_the_cpu_wherever_the_card_is_lost(whole_frames, tracked, monkeypatch, caplog, where):
+@pytest.mark.parametrize(("model", "faces"), [("tiny", 1), ("toon", 1), ("toon", 2)])
+def test_whole_frames_go_on_with_the_cpu_wherever_the_card_is_lost(
+    whole_frames, tracked, monkeypatch, caplog, where, model, faces
+):
     frames, at = several(tracked[0]), 0 if where == "wait at once" else FAILS_AT
-    settings = wanted(model="tiny")
+    generating = wanted(model=model, resolution="256" if model == "toon" else "auto")
+    settings = replace(generating, tracking=TrackingSettings(faces=faces))
     stages, description = build_stages(settings, SIZE)
-    assert isinstance(stages, FallingBack) and "whole frames" in description
-    made = [0]
+    assert isinstance(stages, FallingBack) and ("whole frames" if model == "tiny" else "CUDA kernels") in description
+    remembered, made = stages._stages, [0]
 
-    class Ticket(cuda_frame.Ticket):
+    class Ticket(cuda_transfers.Ticket):
         """A frame on its way; that of number ``at`` and all after it are lost."""
 
         def __init__(self, wait, received):
@@ -183,7 +193,7 @@ def test_whole_frames_go_on_with_the_cpu_wherever_the_card_is_lost(whole_frames,
         def lost(self):
             raise ILLEGAL
 
-    monkeypatch.setattr(cuda_frame, "Ticket", Ticket)
+    monkeypatch.setattr(cuda_transfers, "Ticket", Ticket)
     statistics, got = Statistics(FakeClock()), []
     with caplog.at_level(logging.WARNING):
         waiting = None
@@ -196,9 +206,55 @@ def test_whole_frames_go_on_with_the_cpu_wherever_the_card_is_lost(whole_frames,
     assert len([r for r in caplog.records if r.message.endswith("; the CPU goes on")]) == 1
     shown = got[at - 1] if at else card(SIZE)
     np.testing.assert_array_equal(got[at], shown)
-    assert not isinstance(waiting, LatePicture), "the CPU draws in the end"
+    now = getattr(stages._stages, "stages", stages._stages)
+    assert isinstance(stages._stages, TwoAtOnce) or not isinstance(waiting, LatePicture), "the CPU draws in the end"
+    if model == "toon":
+        assert now.tracker is remembered.tracker and now.compositor is remembered.compositor
+        same = now is remembered if faces == 2 else now.encoder is remembered.encoder
+        assert same, "people are remembered"
     for frame, pixels in zip(frames, got, strict=True):
         assert (pixels != frame.pixels).any(axis=2).mean() > 0.05
+    held = stages.compositor.holding(Frame(9, frames[-1].captured_ns + 10_000_000, frames[0].pixels)).pixels
+    assert (held != frames[0].pixels).any(axis=2).mean() > 0.05, "nor is a holding picture the camera's"
+    stages.tracker.close()
+
+
+@pytest.mark.skipif(emulation_refusal() is not None, reason=str(emulation_refusal()))
+@pytest.mark.parametrize(("faces", "mode", "background"), [
+    (1, "overlay", "blur"), (2, "overlay", "blur"), (1, "scene", "#2e3440"), (1, "scene", "blur"), (1, "crop", "green"),
+])  # fmt: skip
+def test_the_gpus_whole_frames_are_the_cpus(whole_frames, tracked, media, faces, mode, background):
+    frames, size = several(tracked[0], 3), SIZE
+    if faces == 2:
+        frames = several([two()[0]], 3)
+        size = frames[0].pixels.shape[1::-1]
+    drawn_by, late = [], []
+    for device in ("cpu", "cuda"):
+        settings = replace(
+            wanted(device=device, resolution="256", at_once="1", precision="auto"),
+            compositing=CompositingSettings(mode=mode, background=background),
+            tracking=TrackingSettings(faces=faces),
+        )
+        stages, _ = build_stages(settings, size)
+        statistics = Statistics(FakeClock())
+        pictures = [stages.draw(frame, statistics) for frame in frames]
+        late.append(isinstance(pictures[-1], LatePicture))
+        drawn_by.append([picture.pixels.astype(int) for picture in pictures])
+        stages.tracker.close()
+    assert late == [False, True]
+    for frame, one, other in zip(frames, *drawn_by, strict=True):
+        difference = np.abs(one - other).max(axis=2)
+        assert difference.mean() < 0.5 and np.percentile(difference, 99) <= 4
+        assert one.shape != frame.pixels.shape or np.abs(one - frame.pixels).mean() > 5
+
+
+def test_mode_paste_is_put_together_by_the_processor(a_gpu, tracked):
+    a_gpu(ILLEGAL, 9)
+    settings = replace(wanted(device="cuda"), compositing=CompositingSettings(mode="paste"))
+    stages, description = build_stages(settings, SIZE)
+    assert "CUDA kernels" in description
+    picture = stages.draw(tracked[0][0], Statistics(FakeClock()))
+    assert not isinstance(picture, LatePicture) and (picture.pixels != tracked[0][0].pixels).mean() > 0.05
     stages.tracker.close()
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtime.compositing import Compositor, draw, output_size
+from realtime.compositing import Compositor, output_size
 from realtime.frames import Face, Frame, Pixels, Portrait
+from realtime.painting import draw
 from realtime.settings import CompositingSettings
 
 SIZE = 64  # of the portraits here

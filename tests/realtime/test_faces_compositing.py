@@ -16,10 +16,10 @@ import pytest
 
 from realtime.building import build_stages
 from realtime.clock import FakeClock
-from realtime.covering import blurred, head_region
+from realtime.covering import blurred, cover_heads, head_region
 from realtime.errors import UsageError
 from realtime.faces import Lost
-from realtime.faces_compositing import GroupCompositor, Shown, cover_heads
+from realtime.faces_compositing import GroupCompositor, Shown
 from realtime.faces_tracking import GroupTracker
 from realtime.frames import Face, Frame, Pixels, Portrait
 from realtime.settings import CompositingSettings, EncodingSettings, GeneratingSettings, Settings, TrackingSettings
@@ -95,8 +95,8 @@ def test_heads_that_touch_do_not_colour_each_other() -> None:
     frame, faces = two()
     near = {**faces, 1: replace(faces[1], landmarks=faces[1].landmarks - np.array([110, 0, 0], np.float32))}
     covered, noise = frame.pixels.copy(), noisy(frame, *near.values()).pixels
-    cover_heads(covered, list(near.values()))
-    cover_heads(noise, list(near.values()))
+    cover_heads(covered, [face.landmarks for face in near.values()])
+    cover_heads(noise, [face.landmarks for face in near.values()])
     np.testing.assert_array_equal(covered, noise)
 
 

@@ -9,10 +9,10 @@ import pytest
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, load
 from engines.motion import AT_REST
-from realtime.compositing import draw as put
 from realtime.demo import ACTOR
 from realtime.frames import Latent
 from realtime.generating import Generator, of_portrait
+from realtime.painting import draw as put
 
 PLACE = np.array([[1.5, 0, 20], [0, 1.5, 30]])
 EYES, TORSO = (slice(92, 130), slice(75, 181)), (slice(218, 256), slice(60, 196))

@@ -200,6 +200,10 @@ class LateStep(Step):
 
         return LatePicture(frame.frame_id, frame.captured_ns, take)
 
+    def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
+        held = super().holding(frame, now_ns)
+        return LatePicture(held.frame_id, held.captured_ns, lambda: held.pixels)
+
 
 def test_pictures_that_are_finished_later_leave_in_order() -> None:
     rig = Rig(ListSource(frame(number) for number in range(9)), step=LateStep())
@@ -314,7 +318,10 @@ def test_an_output_that_cannot_be_finished_is_reported_and_the_others_are_finish
         rig.run()
 
 
-def test_a_camera_that_stalls_shows_the_holding_picture_until_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("step", [Step, LateStep])
+def test_a_camera_that_stalls_shows_the_holding_picture_until_it_is_back(
+    caplog: pytest.LogCaptureFixture, step: type[Step]
+) -> None:
     held = threading.Event()
 
     def on_send(count: int) -> None:
@@ -332,7 +339,7 @@ def test_a_camera_that_stalls_shows_the_holding_picture_until_it_is_back(caplog:
         yield frame(1)
 
     output = ListOutput(on_send)
-    rig = Rig(ListSource(items(), live=True), output, settings=PipelineSettings(stall_ms=50))
+    rig = Rig(ListSource(items(), live=True), output, step=step(), settings=PipelineSettings(stall_ms=50))
     rig.clock.advance_ns(5_000_000_000)
     rig.run()
     assert output.levels[0] == AVATAR

@@ -112,7 +112,8 @@ def test_whole_frames_are_sent_and_taken():
 
     generator = random_generator(GeneratorConfig(8, 8, 8, 0, {4: 8, 8: 8}, "skip"), "cpu")
     whole = FrameEngine(CudaGenerator(generator, programs=emulated_program), 36, 64)
-    found = bench_frames.timed(whole, bench_frames.moment_of(36, 64, 8), (36, 64), 1)
+    moment = bench_frames.moment_of(36, 64, 8)
+    found = bench_frames.timed(lambda pixels: whole.submit(pixels, moment), (36, 64), 1)
     assert set(found) == {"ms", "fps"} and found["ms"] > 0 < found["fps"]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engines.bundled import manifest
@@ -75,10 +76,27 @@ def test_the_generators_benchmark_runs(imagined, tmp_path, monkeypatch):
     assert all("problem" not in row for row in found["generators"])
     assert all("TensorRT is not installed" in row["problem"] for row in found["exported"])
     assert len(found["frames"]) == 4 and found["choices"]
+    assert [(row["faces"], row["frame"]) for row in found["bundled_frames"]] == [(n, "tiny") for n in (1, 2, 4)]
+    assert all(row["ms"] > 0 < row["fps"] and row["covers_ms"] > 0 for row in found["bundled_frames"])
     parts = {(row["batch"], row["part"]) for row in found["bundled"]}
     assert {(n, part) for n in (1, 2) for part in ("graph", "to the bytes")} < parts
     coded = [(row["batch"], row["variant"]) for row in found["encoders"]]
     assert {(n, v) for n in (1, 2) for v in ("eager-fp32", "compile-fp16", "graph-fp16", "tensorrt")} < set(coded)
+
+
+def test_the_bundled_models_checks_run(imagined, monkeypatch):
+    from tests.gpu import test_bundled, test_ops
+
+    tiny = lambda file, top=None: tiny_drawer(portrait_network(file))  # noqa: E731
+    monkeypatch.setattr(test_bundled, "drawer_on_gpu", tiny)
+    monkeypatch.setattr(test_bundled, "FRAMES", np.ascontiguousarray(test_bundled.FRAMES[:3, :40, :64]))
+    monkeypatch.setattr(test_bundled, "FADE", np.ascontiguousarray(test_bundled.FADE[:, :16]))
+    monkeypatch.setattr(test_bundled, "IN_TURN", (1, 2, 1))
+    monkeypatch.setattr(test_bundled, "WHOLE_FRAMES", 4)
+    with imagined:
+        test_ops.test_heads_covered_and_drawn("small")
+        test_bundled.test_whole_frames_are_those_of_single_launches_and_of_the_parts()
+        test_bundled.test_ten_thousand_whole_frames_take_no_more_memory()
 
 
 RATED = {"tflops": 4.0, "gb_per_s": 100.0, "share_of_limit": 0.4}
