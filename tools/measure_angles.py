@@ -100,9 +100,13 @@ def centred(values: Series, who: npt.NDArray[np.intp]) -> Series:
 def calibrate(landmarks: Series, told: Series, who: npt.NDArray[np.intp]) -> Series:
     """The matrix of ``head_angles.without_errors`` from points [N, 478, 3] of heads whose angles [N, 3] are known."""
     there = np.isfinite(landmarks).all(axis=(1, 2))
-    found, told, who = landmarks[there], told[there], who[there]
+    found, who = landmarks[there], who[there]
     read, left = (np.array([measure(one) for one in found]) for measure in (angles, left_over))
-    return errors_per_left_over(*(centred(values, who) for values in (read, told, left)))
+    from_mean = [np.empty_like(read), told[there]]
+    for values, into in zip((read, told[there]), from_mean, strict=True):
+        for one in np.unique(who):
+            into[who == one] = turned(values[who == one])
+    return errors_per_left_over(*(centred(values, who) for values in (*from_mean, left)))
 
 
 def without_known_errors(landmarks: Series, who: npt.NDArray[np.intp]) -> Series:
