@@ -7,7 +7,7 @@
 Colours are measured, and so are glasses (a line across the bridge of the nose that no nose has, in the mean picture of
 all frames) and whether hair hangs beside the jaw. Proportions become those of the avatar by how unusual they are among
 people: as far from its mean, in standard deviations. What cannot be measured so (hair style, beard, age, clothes) is
-the encoder network's, as weighted means over the frames.
+the encoder network's, as weighted means over the frames, and so is the hair of faces that are drawn.
 """
 
 from __future__ import annotations
@@ -107,8 +107,11 @@ class IdentityEstimator:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
-        bare = float(np.average([look.bare for look in self._looks], weights=weights))
-        result.update(styled(result, beside, bare))
+            bare = float(np.average([look.bare for look in self._looks], weights=weights))
+            result.update(styled(result, beside, bare))
+        else:  # of drawn faces, which it was trained on, the network knows the hair better than all of this
+            best = max(HAIR_STYLES, key=lambda name: result[name])
+            result.update({name: float(name == best) for name in HAIR_STYLES})
         result.update(self._glasses(weights, result))
         return decided(result)
 

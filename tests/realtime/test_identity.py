@@ -141,6 +141,12 @@ def test_a_drawn_face_keeps_what_the_network_says() -> None:
     assert estimate(look(jaw_width=1.03))["jaw_width"] == pytest.approx(1.0)
 
 
+def test_a_drawn_face_has_the_hair_that_the_network_sees() -> None:
+    seen = {"hair_short": 0.4, "hair_braids": 0.6, "femininity": 0.1}
+    assert estimate(look(unusual=8.0, beside=0.8, **seen))["hair_braids"] == 1
+    assert estimate(look(**seen))["hair_short"] == 1, "real short hair before a busy room is taken for braids"
+
+
 def test_clothes_that_no_frame_shows_are_the_networks() -> None:
     assert estimate(look(cloth_r=0.4))["cloth_r"] == pytest.approx(0.4)
 
