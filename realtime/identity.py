@@ -65,6 +65,7 @@ _WORN = {
     "hair_long": (0.04, 0.15), "hair_wavy": (0.02, 0.14), "hair_bun": (0.03, 0.09), "hair_ponytail": (0.01, 0.10),
     "hair_braids": (0.01, 0.07),
 }  # fmt: skip
+_BEARDS, _BEARD_ON_HER = ("beard", "goatee", "moustache", "stubble"), 0.95
 _EVEN = 0.08  # of styles that are not in that table
 # Short dark hair on real faces is taken for a buzz cut, and, though there is hair above the forehead, for a bald head.
 _TAKEN_FOR, _BARE = 0.2, 0.5
@@ -107,6 +108,7 @@ class IdentityEstimator:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
+            result.update(bearded(result))
             bare = float(np.average([look.bare for look in self._looks], weights=weights))
             result.update(styled(result, beside, bare))
         else:  # of drawn faces, which it was trained on, the network knows the hair better than all of this
@@ -189,6 +191,17 @@ def proportioned(unusual: Array) -> Attributes:
             mean, spread = AVATARS[name]
             result[name] = mean + spread * float(np.clip(spreads, -_MOST_SPREADS, _MOST_SPREADS))
     return result
+
+
+def bearded(attributes: Attributes) -> Attributes:
+    """The beard's amounts, nothing of those that are too unsure for how feminine the person looks.
+
+    Shadows under noses and wide open mouths look like moustaches to the network. Hardly anybody who looks feminine has
+    one (the heads for training never do), so there it must be surer than ``decided`` wants it.
+    """
+    feminine = min(max(attributes["femininity"], 0.0), 1.0)
+    wanted = _BEARD_ON_HER * max(2 * feminine - 1, 0.0)
+    return {name: attributes[name] if attributes[name] > wanted else 0.0 for name in _BEARDS}
 
 
 def styled(attributes: Attributes, beside_jaw: float, bare: float) -> Attributes:

@@ -21,8 +21,9 @@ from tools.train_generator import Faces
 LIGHT_X = PERSONAL.index("light_x")
 PAINTED = [PERSONAL.index(name) for name in COLOURS]  # what nobody can tell of a picture with other colours
 HAIR = [PERSONAL.index(f"hair_{c}") for c in "rgb"]
+BEARDS = [PERSONAL.index(name) for name in ("beard", "goatee", "moustache", "stubble")]
 EARS_SHOW = [PERSONAL.index(name) for name in ("headphones", "hair_bald")]
-PLAIN, RECOLOURED, SMOOTHED, OVERGROWN, COVERED = 0.12, 0.2, 0.35, 0.25, 0.2  # shares of the pictures
+PLAIN, RECOLOURED, SMOOTHED, OVERGROWN, COVERED, GAPING = 0.12, 0.2, 0.35, 0.25, 0.2, 0.12  # shares of the pictures
 # Ranges of middle (x, y) and size (x, y): shadows on the lower face and under the nose, in -1..1; things in front of
 # the face and across the neck, in 0..1.
 SHADOWS = (
@@ -60,8 +61,8 @@ def augment(rgba: Tensor, wanted: Tensor, around: Surroundings, generator: torch
     wanted[:, LIGHT_X] *= 1 - 2 * mirrored.float()
     warped = F.grid_sample(rgba, places(mirrored, plain, generator), padding_mode="border", align_corners=False)
     head, opaque = warped[:, :3], warped[:, 3:]
-    grown_over = overgrown(head, opaque, wanted, generator)
-    lighted = textured(lit(grown_over, _some(around.light, n, generator), generator), around, generator)
+    changed = gaping(overgrown(head, opaque, wanted, generator), wanted, generator)
+    lighted = textured(lit(changed, _some(around.light, n, generator), generator), around, generator)
     behind = shoulders(_some(around.rooms, n, generator), generator)
     picture = covered(lighted + (1 - opaque) * behind, generator)
     rows = (recoloured & ~plain).nonzero()[:, 0]
@@ -110,6 +111,23 @@ def overgrown(head: Tensor, opaque: Tensor, wanted: Tensor, generator: torch.Gen
     colour = (1.05 * wanted[rows][:, HAIR]).clamp(0, 1).sqrt()[:, :, None, None] * uniform(n, 0.6, 1.1, generator)
     head = head.clone()
     head[rows] += rim * (colour * opaque[rows] - head[rows])
+    return head
+
+
+def gaping(head: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
+    """Heads [N, 3, 128, 128] of which some have the mouth open wider than is drawn, with or without teeth: a dark hole
+    that is no beard. Not those that wear one."""
+    able = wanted[:, BEARDS].amax(1) < 0.05
+    rows = ((torch.rand(len(head), generator=generator) < GAPING) & able).nonzero()[:, 0]
+    n, axis = len(rows), torch.linspace(-1, 1, SIZE)
+    x, y, w, h = (uniform(n, *of, generator) for of in ((-0.1, 0.1), (0.1, 0.38), (0.06, 0.17), (0.04, 0.2)))
+    down = (axis[None, None, :, None] - y) / h
+    hole = ((1 - ((axis[None, None, None] - x) / w) ** 2 - down**2) * 3).clamp(0, 1)
+    colour = uniform(n, 0.02, 0.3, generator) * torch.tensor([1.0, 0.5, 0.45])[:, None, None]
+    teeth = uniform(n, -1.2, -0.2, generator) > down
+    colour = torch.where(teeth, uniform(n, 0.4, 0.9, generator), colour)
+    head = head.clone()
+    head[rows] += hole * (colour - head[rows])
     return head
 
 

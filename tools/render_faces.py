@@ -26,9 +26,7 @@ def a_shard(size: int) -> int:
     return max(1, SHARD * SIZE**2 // size**2)
 
 
-def render(
-    out: Path, split: str, shard: int, count: int, seed: int, size: int = SIZE, like_real: bool = False
-) -> None:
+def render(out: Path, split: str, shard: int, count: int, seed: int, size: int = SIZE, like_real: bool = False) -> None:
     """Draw one shard unless it is there."""
     target = out / f"{split}-{shard:04d}.npy"
     if target.exists():

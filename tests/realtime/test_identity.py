@@ -128,6 +128,15 @@ def test_lips_and_hair_tell_the_presentation() -> None:
     assert masculine["femininity"] < 0.3 < 0.7 < feminine["femininity"]
 
 
+def test_who_looks_feminine_has_a_beard_only_when_it_is_sure() -> None:
+    him, her = {"redder": 3.0}, {"redder": 13.0, "beside": 0.8, "femininity": 0.9}
+    assert (
+        estimate(look(moustache=0.7, **him))["moustache"] == 0.7
+        and estimate(look(moustache=0.7, **her))["moustache"] == 0
+    )
+    assert estimate(look(beard=1.1, **her))["beard"] == 1.1
+
+
 def test_unusual_proportions_become_the_avatars() -> None:
     usual, long = proportioned(np.zeros(len(FIGURES))), proportioned(np.full(len(FIGURES), 1.0))
     for name, (mean, spread) in AVATARS.items():
