@@ -23,18 +23,18 @@ PAINTED = [PERSONAL.index(name) for name in COLOURS]  # what nobody can tell of 
 HAIR = [PERSONAL.index(f"hair_{c}") for c in "rgb"]
 BEARDS = [PERSONAL.index(name) for name in ("beard", "goatee", "moustache", "stubble")]
 EARS_SHOW = [PERSONAL.index(name) for name in ("headphones", "hair_bald")]
-PLAIN, RECOLOURED, SMOOTHED, OVERGROWN, COVERED, GAPING = 0.12, 0.2, 0.35, 0.25, 0.2, 0.12  # shares of the pictures
+PLAIN, RECOLOURED, SMOOTHED, OVERGROWN, COVERED, GAPING = 0.2, 0.2, 0.35, 0.25, 0.2, 0.12  # shares of the pictures
 EYES = -0.13  # their height in drawn pictures, -1..1
 # Ranges of size, angle, place (x, y), aspect, length above and below the eyes, and width and length below the chin.
 PLACED = (
     *((-0.24, 0.14), (-0.13, 0.13), (-0.1, 0.1), (-0.14, 0.1), (-0.07, 0.07)),
     *((-0.05, 0.35), (-0.05, 0.5), (-0.2, 0.7), (-0.1, 0.7)),
 )
-# Ranges of middle (x, y) and size (x, y): shadows on the lower face and under the nose, in -1..1; things in front of
-# the face and across the neck, in 0..1.
+# Ranges of middle (x, y) and size (x, y), and of how dark: shadows on the lower face and under the nose, in -1..1;
+# things in front of the face and across the neck, in 0..1.
 SHADOWS = (
-    ((-0.4, 0.4), (0.0, 0.5), (0.06, 0.4), (0.04, 0.25)),
-    ((-0.15, 0.15), (0.05, 0.35), (0.06, 0.2), (0.03, 0.09)),
+    ((-0.4, 0.4), (0.0, 0.5), (0.06, 0.4), (0.04, 0.25), (-0.1, 0.45)),
+    ((-0.15, 0.15), (0.05, 0.35), (0.06, 0.2), (0.02, 0.08), (0.0, 0.75)),
 )
 THINGS = (
     ((0.0, 1.0), (0.4, 1.2), (0.02, 0.25), (0.02, 0.25)),
@@ -146,9 +146,9 @@ def lit(head: Tensor, light: Tensor, generator: torch.Generator) -> Tensor:
     aside, above = (uniform(n, -0.35, 0.35, generator) for _ in range(2))
     factor = 1 + aside * across + above * down + 0.55 * uniform(n, 0, 1, generator) ** 2 * light
     for ranges in SHADOWS:
-        x, y, w, h = (uniform(n, low, high, generator) for low, high in ranges)
+        x, y, w, h, dark = (uniform(n, low, high, generator) for low, high in ranges)
         shade = (1.3 - ((across - x) / w) ** 2 - ((down - y) / h) ** 2).clamp(0, 1)
-        factor = factor * (1 - shade * uniform(n, -0.1, 0.45, generator) * (uniform(n, 0, 1, generator) < 0.4))
+        factor = factor * (1 - shade * dark * (uniform(n, 0, 1, generator) < 0.4))
     tint = 1 + uniform(n, 0, 1, generator) ** 2 * uniform(n, -0.3, 0.3, generator, 3) * light
     return (head * factor.clamp_min(0.2) * tint).clamp(0, 1)
 

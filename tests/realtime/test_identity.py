@@ -23,7 +23,7 @@ SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
 
 def look(
     weight: float = 1.0, skin: float = 60.0, unusual: float = 0.0, glasses: float = 0.0, beside: float = 0.0,
-    redder: float = 7.0, **network: float,
+    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, **network: float,
 ) -> Look:  # fmt: skip
     """One frame: skin's lightness, proportions in spreads, how dark a bridge of glasses is, the network's answers."""
     answers = dict.fromkeys(PERSONAL, 0.0) | {"hair_short": 0.9, "age": 0.4, "femininity": 0.5} | network
@@ -34,7 +34,7 @@ def look(
         "hair": np.array([20.0, 5.0, 8.0]), "eyes": np.array([30.0, 3.0, 5.0]), "clothes": np.full(3, np.nan),
     }  # fmt: skip
     figures = USUAL + unusual * SPREAD
-    return Look(weight, np.array(list(answers.values())), colours, figures, eyes, beside, 0.0)
+    return Look(weight, np.array(list(answers.values())), colours, figures, eyes, beside, 0.0, lip, chin)
 
 
 def estimate(*looks: Look) -> dict[str, float]:
@@ -135,6 +135,14 @@ def test_who_looks_feminine_has_a_beard_only_when_it_is_sure() -> None:
         and estimate(look(moustache=0.7, **her))["moustache"] == 0
     )
     assert estimate(look(beard=1.1, **her))["beard"] == 1.1
+
+
+def test_who_is_seen_to_be_shaven_has_no_beard_unless_the_hair_is_light() -> None:
+    him = {"redder": 3.0, "moustache": 0.8, "goatee": 0.9, "beard": 0.7}
+    shaven = [estimate(look(lip=lip, chin=chin, **him)) for lip, chin in ((0.7, 0.7), (0.9, 0.7), (0.7, 0.9))]
+    assert [one["moustache"] > 0 for one in shaven] == [True, False, True]
+    assert [one["goatee"] > 0 for one in shaven] == [one["beard"] > 0 for one in shaven] == [True, True, False]
+    assert estimate(look(skin=30.0, lip=0.9, **him))["moustache"] > 0, "dark hair on dark skin"
 
 
 def test_unusual_proportions_become_the_avatars() -> None:
