@@ -5,9 +5,10 @@
     attributes = estimator.estimate()               # every attribute of the model, decided
 
 Colours are measured, and so are glasses (a line across the bridge of the nose that no nose has, in the mean picture of
-all frames) and whether hair hangs beside the jaw. Proportions become those of the avatar by how unusual they are among
-people: as far from its mean, in standard deviations. What cannot be measured so (hair style, beard, age, clothes) is
-the encoder network's, as weighted means over the frames, and so is the hair of faces that are drawn.
+all frames), whether hair hangs beside the jaw and whether lip and chin are bare. Proportions become those of the
+avatar by how unusual they are among people: as far from its mean, in standard deviations. What cannot be measured so
+(hair style, beard, age, clothes) is the encoder network's, as weighted means over the frames, and so is the hair of
+faces that are drawn.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 # tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
 _PAINTED = {"skin": (0.852, 1.0), "lip": (1.156, 1.0), "hair": (0.979, 1.21)}
 DARKEST = 0.004  # of what a linear colour is said to be
-_OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
+_OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
 
