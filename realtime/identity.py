@@ -5,9 +5,10 @@
     attributes = estimator.estimate()               # every attribute of the model, decided
 
 Colours are measured, and so are glasses (a line across the bridge of the nose that no nose has, in the mean picture of
-all frames) and whether hair hangs beside the jaw. Proportions become those of the avatar by how unusual they are among
-people: as far from its mean, in standard deviations. What cannot be measured so (hair style, beard, age, clothes) is
-the encoder network's, as weighted means over the frames.
+all frames), whether hair hangs beside the jaw and whether lip and chin are bare. Proportions become those of the
+avatar by how unusual they are among people: as far from its mean, in standard deviations. What cannot be measured so
+(hair style, beard, age, clothes) is the encoder network's, as weighted means over the frames, and so is the hair of
+faces that are drawn.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 # tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
 _PAINTED = {"skin": (0.852, 1.0), "lip": (1.156, 1.0), "hair": (0.979, 1.21)}
 DARKEST = 0.004  # of what a linear colour is said to be
-_OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
+_OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
 
@@ -66,6 +67,9 @@ _WORN = {
     "hair_braids": (0.01, 0.07),
 }  # fmt: skip
 _EVEN = 0.08  # of styles that are not in that table
+_BEARDS, _BEARD_ON_HER = ("beard", "goatee", "moustache", "stubble"), 0.95
+# Of the lightness of skin: hair below the first shows on it; 9 in 10 drawn moustaches and beards are below 0.78.
+_DARK_HAIR, _SHAVEN = 0.6, 0.8
 # Short dark hair on real faces is taken for a buzz cut, and, though there is hair above the forehead, for a bald head.
 _TAKEN_FOR, _BARE = 0.2, 0.5
 
@@ -107,8 +111,12 @@ class IdentityEstimator:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
-        bare = float(np.average([look.bare for look in self._looks], weights=weights))
-        result.update(styled(result, beside, bare))
+            result.update(bearded(result, *self._shaven(weights)))
+            bare = float(np.average([look.bare for look in self._looks], weights=weights))
+            result.update(styled(result, beside, bare))
+        else:  # of drawn faces, which it was trained on, the network knows the hair better than all of this
+            best = max(HAIR_STYLES, key=lambda name: result[name])
+            result.update({name: float(name == best) for name in HAIR_STYLES})
         result.update(self._glasses(weights, result))
         return decided(result)
 
@@ -160,6 +168,12 @@ class IdentityEstimator:
             return math.nan
         return float(weighted_median(shares[known][:, None], weights[known])[0])
 
+    def _shaven(self, weights: Array) -> tuple[bool, bool]:
+        """Whether upper lip and chin are seen to be skin. Of hair that is nearly as light as skin nothing is told."""
+        light = weighted_median(np.array([(look.upper_lip, look.chin) for look in self._looks]), weights)
+        dark = self.colour("hair")[0] < _DARK_HAIR * self.colour("skin")[0]
+        return bool(dark and light[0] > _SHAVEN), bool(dark and light[1] > _SHAVEN)
+
     def _femininity(self, weights: Array, unusual: Array, beside: float, network: float) -> float:
         """0 to 1 from proportions, how red the lips are against the skin, hair beside the jaw, and the network."""
         redder = np.array([look.colours["lips"][1] - look.colours["skin"][1] for look in self._looks])
@@ -186,6 +200,19 @@ def proportioned(unusual: Array) -> Attributes:
             mean, spread = AVATARS[name]
             result[name] = mean + spread * float(np.clip(spreads, -_MOST_SPREADS, _MOST_SPREADS))
     return result
+
+
+def bearded(attributes: Attributes, lip: bool, chin: bool) -> Attributes:
+    """The beard's amounts, nothing where it is seen that there is none, or where it is too unsure.
+
+    lip, chin: whether they are as light as skin while the hair is not: nostrils look like moustaches to the network.
+    Hardly anybody who looks feminine has a beard (the heads for training never do), so there the network must be surer
+    than ``decided`` wants it.
+    """
+    feminine = min(max(attributes["femininity"], 0.0), 1.0)
+    wanted = _BEARD_ON_HER * max(2 * feminine - 1, 0.0)
+    kept = {name: attributes[name] if attributes[name] > wanted else 0.0 for name in _BEARDS}
+    return kept | ({"moustache": 0.0} if lip else {}) | ({"goatee": 0.0, "beard": 0.0} if chin else {})
 
 
 def styled(attributes: Attributes, beside_jaw: float, bare: float) -> Attributes:

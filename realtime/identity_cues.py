@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float64]
 SKIN = (50, 280, 101, 330, 205, 425, 36, 266, 151, 9, 108, 337, 69, 299)  # FaceMesh: cheeks, forehead
 LIPS = (0, 37, 267, 17, 84, 314)
 IRISES = ((468, (469, 470, 471, 472)), (473, (474, 475, 476, 477)))
+UPPER_LIP = (164, 167, 393, 165, 391)  # between nose and mouth
+CHIN = (199, 200, 175, 208, 428)
 HAIRLINE = (10, 109, 338, 67, 297, 103, 332)
 ABOVE = (0.10, 0.13, 0.16, 0.19)  # of the face's height, above the hairline
 BROWS = (105, 66, 107, 334, 296, 336)
@@ -48,6 +50,7 @@ class Look:
     eyes: float32 [112, 192], the surroundings of the eyes in grey, upright and at one scale, 1 for bright skin.
     beside_jaw: share of the places beside the jaw that have the hair's colour; NaN where the room has it too.
     bare: share of the places above the forehead that look like skin.
+    upper_lip, chin: how light these are, 1 for the skin.
     """
 
     weight: float
@@ -57,6 +60,8 @@ class Look:
     eyes: Floats
     beside_jaw: float
     bare: float
+    upper_lip: float
+    chin: float
 
 
 def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
@@ -69,6 +74,7 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
     lips = np.median(patches(lab, points[list(LIPS), :2]), axis=0)
     clothes = _clothes(lab, points, skin, hair)
     colours = {"skin": skin, "lips": lips, "hair": hair, "eyes": eyes, "clothes": clothes}
+    upper_lip, chin = (np.median(patches(lab, points[list(part), :2])[:, 0]) for part in (UPPER_LIP, CHIN))
     turn = crop.rotation
     aside = np.array([np.arctan2(-turn[2, 0], turn[2, 2]), np.arcsin(np.clip(turn[2, 1], -1.0, 1.0))])
     return Look(
@@ -79,6 +85,8 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
         eyes=eye_picture(crop.pixels, points),
         beside_jaw=_beside_jaw(lab, points, turn, hair, skin, near),
         bare=bare,
+        upper_lip=float(upper_lip / max(skin[0], 1.0)),
+        chin=float(chin / max(skin[0], 1.0)),
     )
 
 

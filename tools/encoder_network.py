@@ -120,7 +120,7 @@ def begin_with(model: AttributeEncoder, exported: Path, pictures: Tensor, wanted
     model.eval()
     seen = model.seen(pictures)
     model.train()
-    seen = torch.cat([seen, torch.ones(len(seen), 1)], 1)
+    seen, wanted = torch.cat([seen, torch.ones(len(seen), 1)], 1), torch.where(wanted.isnan(), model.mean, wanted)
     logits = torch.cat([wanted, (wanted[:, SOME_COLUMNS] > 0.05).float()], 1) * 4 - 2
     measured = MEASURES + SOME_COLUMNS
     logits[:, measured] = ((wanted - model.mean) / model.spread)[:, measured]

@@ -5,7 +5,8 @@
 Trained on drawn heads of all four styles (``tools/encoder_pictures.py``), natural ones more often, because real people
 look most like them. The loss is a Huber distance for measures and a cross-entropy for hair styles and yes-or-no. What
 only some people have (a beard, earrings) is asked for as whether and how much; the answer is the product. ``--start``
-takes over the convolutions of an exported encoder, so that a training begins where the last one ended.
+takes over the convolutions of an exported encoder, or all of a checkpoint, so that a training begins where the last one
+ended. ``--more`` adds heads of another folder, such as those of ``tools.render_faces --near``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from tools.encoder_network import (
     AttributeEncoder,
     begin_with,
 )
-from tools.encoder_pictures import augment, backgrounds, reduced
+from tools.encoder_pictures import augment, reduced
+from tools.encoder_rooms import surroundings
 from tools.face_world import names
 from tools.train_generator import Faces
 
@@ -47,17 +49,20 @@ EMPHASIS = {
     "femininity": 8.0,
     **{f"{part}_{c}": 0.3 for part in ("lip", "frame", "light", "cloth", "iris") for c in "rgbxyz"},
 }
-NATURAL, BEARDED = 2.0, 1.5  # how often natural heads are shown, and those with a beard, against the others
+NATURAL, BEARDED, FURTHER = 2.0, 1.5, 0.7  # how often natural heads are shown, bearded, those of --more, against others
 RATE, WARM_UP, AVERAGE = 1.5e-3, 0.03, 0.996
+LEAST_EYES = 0.85
+UNSURE = 0.01  # nothing is asked to be surer than this: real faces are unlike all that is drawn
 
 
 def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Tensor:
-    """Huber for measures and amounts where they show, cross-entropy for the rest."""
+    """Huber for measures and amounts where they show, cross-entropy for the rest. Not-a-number is not asked for."""
     raw = model.raw(pictures)
+    known, attributes = attributes.isfinite(), attributes.nan_to_num()
     wanted = (attributes - model.mean) / model.spread
-    shown = torch.ones_like(wanted)
+    shown = known.float()
     for name, by in SHOWN_BY.items():
-        shown[:, PERSONAL.index(name)] = (attributes[:, [PERSONAL.index(n) for n in by]].amax(1) > 0.5).float()
+        shown[:, PERSONAL.index(name)] *= (attributes[:, [PERSONAL.index(n) for n in by]].amax(1) > 0.5).float()
     there = (attributes[:, SOME_COLUMNS] > 0.05).float()
     shown[:, SOME_COLUMNS] = 2 * there
     emphasis = shown * torch.tensor([EMPHASIS.get(name, 1.0) for name in PERSONAL], device=raw.device)
@@ -66,8 +71,9 @@ def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Te
     loss = (each * emphasis[:, measured]).sum() / emphasis[:, measured].sum()
     style = attributes[:, STYLE_COLUMNS].argmax(1)
     loss = loss + 0.4 * F.cross_entropy(raw[:, STYLE_COLUMNS], style, label_smoothing=0.03)
-    loss = loss + F.binary_cross_entropy_with_logits(raw[:, len(PERSONAL) :], there)
-    return loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], attributes[:, YES_COLUMNS].clamp(0, 1))
+    loss = loss + F.binary_cross_entropy_with_logits(raw[:, len(PERSONAL) :], there.clamp(UNSURE, 1 - UNSURE))
+    yes = attributes[:, YES_COLUMNS].clamp(UNSURE, 1 - UNSURE)
+    return loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], yes)
 
 
 def truth(faces: Faces) -> Tensor:
@@ -128,10 +134,10 @@ class Training:
             self.optimiser.load_state_dict(saved["optimiser"])
             self.spent, self.steps = saved["spent"], saved["steps"]
 
-    def step(self, pictures: Tensor, wanted: Tensor, through: float) -> float:
+    def step(self, pictures: Tensor, wanted: Tensor, through: float, rate: float = RATE) -> float:
         """One step at ``through`` (0 to 1) of the training; gives the loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = RATE * min(1.0, through / WARM_UP + 0.02) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
+            group["lr"] = rate * min(1.0, through / WARM_UP + 0.02) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * through))
         loss = loss_of(self.model, pictures, wanted)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -158,40 +164,68 @@ def main() -> None:
     a.add_argument("--out", type=Path, default=Path("runs/encoder"))
     a.add_argument("--minutes", type=float, default=20)
     a.add_argument("--batch", type=int, default=64)
-    a.add_argument("--start", type=Path, help="an exported encoder to begin with")
+    a.add_argument("--start", type=Path, help="an exported encoder, or a checkpoint, to begin with")
+    a.add_argument("--more", type=Path, help="a folder with further heads to train on")
+    a.add_argument("--rate", type=float, default=RATE, help="of learning, at its highest")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    train(o.data, o.out / "checkpoint.pt", o.minutes, o.batch, o.start, o.device)
+    train(o)
 
 
-def train(data: Path, file: Path, minutes: float, batch: int, start: Path | None, device: str) -> None:
+class Heads:
+    """What is trained on: the drawn heads of one or two folders, shown as a camera sees them."""
+
+    def __init__(self, data: Path, more: Path | None) -> None:
+        splits = [Faces(folder, "train") for folder in (data, more) if folder is not None]
+        self.generator = torch.Generator().manual_seed(0)
+        self.around = surroundings(500, self.generator)
+        self.small = torch.cat([reduced(faces) for faces in splits])
+        self.attributes = torch.cat([truth(faces) for faces in splits])
+        eyes = self.attributes[:, PERSONAL.index("eye_size")]
+        eyes[eyes < LEAST_EYES] = torch.nan  # human ones, which no avatar has
+        natural = torch.cat([torch.from_numpy(f.parameters[:, names().index("domain_natural")]) for f in splits])
+        bearded = (self.attributes[:, SOME_COLUMNS[:3]].amax(1) > 0.3).float()
+        self.often = (1 + (NATURAL - 1) * natural) * (1 + (BEARDED - 1) * bearded)
+        self.often[len(truth(splits[0])) :] *= FURTHER
+
+    def pictures(self, count: int) -> tuple[Tensor, Tensor]:
+        """Random ones, RGB [count, 3, 128, 128], and their attributes [count, attributes]."""
+        rows = torch.multinomial(self.often, count, replacement=True, generator=self.generator)
+        return augment(self.small[rows].float() / 255, self.attributes[rows], self.around, self.generator)
+
+
+def spread_of(values: Tensor) -> Tensor:
+    """The standard deviation of each column of [n, k] over what is known of it."""
+    return (values - values.nanmean(0)).square().nanmean(0).sqrt()
+
+
+def begun(start: Path | None, heads: Heads) -> AttributeEncoder:
+    """A model to train: a new one, all of a checkpoint or what an exported encoder holds."""
+    if start is not None and start.suffix == ".pt":
+        return load_encoder(start).train()
+    model = AttributeEncoder()
+    model.mean.data, model.spread.data = heads.attributes.nanmean(0), spread_of(heads.attributes) + 0.02
+    if start is not None:
+        begin_with(model, start, *heads.pictures(1024))
+    return model
+
+
+def train(o: argparse.Namespace) -> None:
     """Train until ``minutes`` are spent, all runs together, saving every two minutes."""
-    generator = torch.Generator().manual_seed(0)
-    faces, held_out = Faces(data, "train"), Faces(data, "held_out")
-    scenery, small, unseen = backgrounds(600, generator), reduced(faces), reduced(held_out)
-    attributes, model = truth(faces), AttributeEncoder()
-    model.mean.data, model.spread.data = attributes.mean(0), attributes.std(0) + 0.02
-    often = 1 + (NATURAL - 1) * torch.from_numpy(faces.parameters[:, names().index("domain_natural")])
-    often *= 1 + (BEARDED - 1) * (attributes[:, SOME_COLUMNS[:3]].amax(1) > 0.3)
-
-    def pictures(count: int) -> tuple[Tensor, Tensor]:
-        rows = torch.multinomial(often, count, replacement=True, generator=generator)
-        return augment(small[rows].float() / 255, attributes[rows], scenery, generator)
-
-    if start is not None and not file.exists():
-        begin_with(model, start, *pictures(1024))
-    training = Training(model, file, device)
-    generator.manual_seed(round(training.spent * 1000) + 1)  # go on with other pictures than at the start
+    heads, held_out, file = Heads(o.data, o.more), Faces(o.data, "held_out"), o.out / "checkpoint.pt"
+    unseen = reduced(held_out)
+    training = Training(begun(None if file.exists() else o.start, heads), file, o.device)
+    heads.generator.manual_seed(round(training.spent * 1000) + 1)  # go on with other pictures than at the start
     last, saved_at = time.monotonic(), training.spent
-    while (through := training.spent / (60 * minutes)) < 1:
-        seen, wanted = pictures(batch)
-        loss = training.step(seen.to(device), wanted.to(device), through)
+    while (through := training.spent / (60 * o.minutes)) < 1:
+        seen, wanted = heads.pictures(o.batch)
+        loss = training.step(seen.to(o.device), wanted.to(o.device), through, o.rate)
         now = time.monotonic()
         training.spent, last = training.spent + min(now - last, 10.0), now
-        if training.spent - saved_at > 120 or training.spent >= 60 * minutes:
+        if training.spent - saved_at > 120 or training.spent >= 60 * o.minutes:
             training.save()
             figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(training.average, held_out, unseen).items())
             done = f"{training.spent / 60:.1f} min, {training.steps} steps"

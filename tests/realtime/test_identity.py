@@ -23,7 +23,7 @@ SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
 
 def look(
     weight: float = 1.0, skin: float = 60.0, unusual: float = 0.0, glasses: float = 0.0, beside: float = 0.0,
-    redder: float = 7.0, **network: float,
+    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, **network: float,
 ) -> Look:  # fmt: skip
     """One frame: skin's lightness, proportions in spreads, how dark a bridge of glasses is, the network's answers."""
     answers = dict.fromkeys(PERSONAL, 0.0) | {"hair_short": 0.9, "age": 0.4, "femininity": 0.5} | network
@@ -34,7 +34,7 @@ def look(
         "hair": np.array([20.0, 5.0, 8.0]), "eyes": np.array([30.0, 3.0, 5.0]), "clothes": np.full(3, np.nan),
     }  # fmt: skip
     figures = USUAL + unusual * SPREAD
-    return Look(weight, np.array(list(answers.values())), colours, figures, eyes, beside, 0.0)
+    return Look(weight, np.array(list(answers.values())), colours, figures, eyes, beside, 0.0, lip, chin)
 
 
 def estimate(*looks: Look) -> dict[str, float]:
@@ -72,7 +72,7 @@ def test_grey_is_in_the_colour_of_hair_that_is_seen() -> None:
 
 
 def test_people_are_younger_than_the_network_says_and_drawn_heads_are_not() -> None:
-    assert estimate(look(age=0.5))["age"] == pytest.approx(0.41)
+    assert estimate(look(age=0.5))["age"] == pytest.approx(0.43)
     assert estimate(look(age=0.05))["age"] == 0.0
     assert estimate(look(age=0.5, unusual=3.0))["age"] == pytest.approx(0.5)
 
@@ -128,6 +128,23 @@ def test_lips_and_hair_tell_the_presentation() -> None:
     assert masculine["femininity"] < 0.3 < 0.7 < feminine["femininity"]
 
 
+def test_who_looks_feminine_has_a_beard_only_when_it_is_sure() -> None:
+    him, her = {"redder": 3.0}, {"redder": 13.0, "beside": 0.8, "femininity": 0.9}
+    assert (
+        estimate(look(moustache=0.7, **him))["moustache"] == 0.7
+        and estimate(look(moustache=0.7, **her))["moustache"] == 0
+    )
+    assert estimate(look(beard=1.1, **her))["beard"] == 1.1
+
+
+def test_who_is_seen_to_be_shaven_has_no_beard_unless_the_hair_is_light() -> None:
+    him = {"redder": 3.0, "moustache": 0.8, "goatee": 0.9, "beard": 0.7}
+    shaven = [estimate(look(lip=lip, chin=chin, **him)) for lip, chin in ((0.7, 0.7), (0.9, 0.7), (0.7, 0.9))]
+    assert [one["moustache"] > 0 for one in shaven] == [True, False, True]
+    assert [one["goatee"] > 0 for one in shaven] == [one["beard"] > 0 for one in shaven] == [True, True, False]
+    assert estimate(look(skin=30.0, lip=0.9, **him))["moustache"] > 0, "dark hair on dark skin"
+
+
 def test_unusual_proportions_become_the_avatars() -> None:
     usual, long = proportioned(np.zeros(len(FIGURES))), proportioned(np.full(len(FIGURES), 1.0))
     for name, (mean, spread) in AVATARS.items():
@@ -139,6 +156,12 @@ def test_unusual_proportions_become_the_avatars() -> None:
 def test_a_drawn_face_keeps_what_the_network_says() -> None:
     assert estimate(look(unusual=8.0, jaw_width=1.03))["jaw_width"] == pytest.approx(1.03)
     assert estimate(look(jaw_width=1.03))["jaw_width"] == pytest.approx(1.0)
+
+
+def test_a_drawn_face_has_the_hair_that_the_network_sees() -> None:
+    seen = {"hair_short": 0.4, "hair_braids": 0.6, "femininity": 0.1}
+    assert estimate(look(unusual=8.0, beside=0.8, **seen))["hair_braids"] == 1
+    assert estimate(look(**seen))["hair_short"] == 1, "real short hair before a busy room is taken for braids"
 
 
 def test_clothes_that_no_frame_shows_are_the_networks() -> None:

@@ -115,3 +115,17 @@ def test_a_face_that_came_out_wrong_is_no_error() -> None:
     points = np.zeros((478, 3), np.float32)
     evidence = cues.look(Face(0, 0, points, True), crop_of(scene()), NETWORK)
     assert np.isfinite(evidence.colours["skin"]).all() and np.isfinite(evidence.figures).all()
+
+
+@pytest.mark.parametrize(("part", "name"), [(cues.UPPER_LIP, "upper_lip"), (cues.CHIN, "chin")])
+def test_a_moustache_and_a_goatee_are_darker_than_skin(part: tuple[int, ...], name: str) -> None:
+    face = face_of()
+    for number, index in enumerate(part):
+        face.landmarks[index, :2] = 120 + 4 * number, 150 if name == "upper_lip" else 180
+    picture = scene()
+    cv2.ellipse(picture, (128, 160), (30, 40), 0, 0, 360, SKIN, -1)
+    shaven = cues.look(face, crop_of(picture), NETWORK)
+    for index in part:
+        cv2.circle(picture, [int(at) for at in face.landmarks[index, :2]], 4, HAIR, -1)
+    worn = cues.look(face, crop_of(picture), NETWORK)
+    assert getattr(shaven, name) == pytest.approx(1.0, abs=0.02) and getattr(worn, name) < 0.5

@@ -58,3 +58,11 @@ def test_larger_pictures_come_in_shards_of_as_many_bytes(
     shapes = [np.load(tmp_path / f"train-000{i}.npy").shape for i in (0, 1)]
     assert shapes == [(2, 64, 64, 4), (1, 64, 64, 4)]
     assert rendering.a_shard(4096) == 1
+
+
+def test_people_more_like_real_ones_are_drawn_when_asked(
+    rendering, face_world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render(rendering, monkeypatch, tmp_path, "--near")
+    rows = np.load(tmp_path / "train-0000.parameters.npy")
+    assert (rows[:, face_world.index("domain_natural")] >= 0.7).all()

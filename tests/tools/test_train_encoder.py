@@ -67,39 +67,20 @@ def test_only_the_head_is_looked_at(training, network) -> None:
     torch.testing.assert_close(model(changed), model(crop))
 
 
-def test_pictures_are_reduced_and_premultiplied(training, pictures, faces) -> None:
-    small = pictures.reduced(faces)
-    assert small.shape == (8, 4, pictures.SIZE, pictures.SIZE) and small.dtype == torch.uint8
-    assert (small[:, :3] <= small[:, 3:].int() + 1).all()
-
-
-def test_augmented_pictures_are_pictures(training, pictures, faces) -> None:
-    generator = torch.Generator().manual_seed(1)
-    scenery = pictures.backgrounds(6, generator)
-    assert scenery.shape == (6, 3, pictures.SIZE, pictures.SIZE) and scenery.min() >= 0 and scenery.max() <= 1
-    rgba, truth = pictures.reduced(faces).float() / 255, training.truth(faces)
-    seen, wanted = pictures.augment(rgba, truth, scenery, generator)
-    assert seen.shape == (8, 3, pictures.SIZE, pictures.SIZE)
-    assert seen.min() >= 0 and seen.max() <= 1 and torch.isfinite(seen).all()
-    again = torch.Generator().manual_seed(1)
-    torch.testing.assert_close(pictures.augment(rgba, truth, pictures.backgrounds(6, again), again)[0], seen)
-    middle = slice(pictures.SIZE // 3, pictures.SIZE // 2)
-    assert (seen - rgba[:, :3])[:, :, middle, middle].abs().mean() < 0.35, "the head is still there"
-    same = [i for i in range(len(PERSONAL)) if i != pictures.LIGHT_X]
-    torch.testing.assert_close(wanted[:, same], truth[:, same])
-
-
-def test_mirrored_heads_have_the_light_from_the_other_side(pictures) -> None:
-    size = pictures.SIZE
-    rgba = torch.zeros(64, 4, size, size)
-    rgba[:, :, :, : size // 2] = 1  # all on the left
-    truth = torch.ones(64, len(PERSONAL))
-    seen, wanted = pictures.augment(rgba, truth, torch.zeros(1, 3, size, size), torch.Generator().manual_seed(2))
-    light = wanted[:, pictures.LIGHT_X]
-    assert set(light.tolist()) == {-1.0, 1.0}
-    rows = seen[:, :, : size // 4].mean((1, 2))
-    left = rows[:, : size // 4].mean(1) > rows[:, -size // 4 :].mean(1)
-    assert ((light > 0) == left).float().mean() > 0.95
+def test_what_is_not_a_number_is_not_asked_for(training, pictures, faces) -> None:
+    model, truth = training.AttributeEncoder().eval(), training.truth(faces)
+    rgb = torch.rand(8, 3, pictures.SIZE, pictures.SIZE)
+    unknown = truth.clone()
+    unknown[::2, pictures.PAINTED] = torch.nan
+    loss = training.loss_of(model, rgb, unknown)
+    model.answers.bias.grad = None
+    loss.backward()
+    assert torch.isfinite(loss) and all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    all_unknown = truth.clone()
+    all_unknown[:, pictures.PAINTED] = torch.nan
+    other = training.loss_of(model, rgb, all_unknown)
+    model.answers.bias.data[pictures.PAINTED] += 3
+    torch.testing.assert_close(training.loss_of(model, rgb, all_unknown), other)
 
 
 def test_what_does_not_show_is_not_asked_for(training, pictures, faces) -> None:
@@ -179,3 +160,36 @@ def test_a_stopped_training_goes_on(
     with torch.no_grad():
         answer = training.load_encoder(file)(torch.zeros(1, 256, 256, 3, dtype=torch.uint8))
     assert torch.isfinite(answer).all()
+
+
+def test_a_training_begins_with_a_checkpoint_and_further_heads(training, heads: Path, tmp_path: Path) -> None:
+    model = training.AttributeEncoder()
+    torch.save({"average": model.state_dict()}, tmp_path / "old.pt")
+    both = training.Heads(heads, heads)
+    assert len(both.small) == len(both.attributes) == len(both.often) == 16
+    torch.testing.assert_close(both.often[8:], training.FURTHER * both.often[:8])
+    begun = training.begun(tmp_path / "old.pt", both)
+    assert begun.training
+    torch.testing.assert_close(begun.state_dict(), model.state_dict())
+    fresh = training.begun(None, both)
+    assert torch.isfinite(fresh.mean).all() and (fresh.spread > 0).all()
+
+
+def test_people_like_real_ones(training) -> None:
+    import numpy as np
+
+    from tools.face_world.sampling import near
+
+    random = np.random.default_rng(5)
+    rows = np.stack([near(random) for _ in range(200)])
+
+    def column(name: str) -> np.ndarray:
+        return rows[:, training.names().index(name)]
+
+    assert (column("domain_natural") >= 0.7).all()
+    assert column("eye_size").max() <= 1.0 and column("eye_size").mean() < 0.9
+    worn = (column("hat_beanie") + column("hat_cap") + column("headphones")) > 0.5
+    assert 0.02 < worn.mean() < 0.25
+    assert (column("hair_r") < 0.3).mean() > 0.6 and np.abs(column("yaw")).std() < 0.25
+    styles = rows[:, [training.names().index(name) for name in HAIR_STYLES]]
+    np.testing.assert_array_equal(styles.sum(1), 1)

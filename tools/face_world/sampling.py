@@ -121,6 +121,26 @@ def person(random: Random, domain: str | None = None) -> Floats:
     return plain(**{"hair_short": 0.0, **{"frame_" + c: v for c, v in zip("rgb", _frame(r), strict=True)}, **values})
 
 
+def near(random: Random) -> Floats:
+    """Somebody more like real people before a camera, for training the encoder: float32 [parameters].
+
+    Drawn naturally, with eyes of human size, hair of natural colours, dark more often, hats and headphones rarely, a
+    face more often at rest and turned less, under any light.
+    """
+    r = random
+    kept = perform(person(r, "natural"), r)
+    calm = [index(name) for name in ("yaw", "pitch", "roll", "jaw_open", "lip_upper", "lip_lower", "brow_l", "brow_r")]
+    kept[calm] *= r.uniform(0.3, 1.0)
+    hair = _between(r, HAIRS) * (1.0 if r.random() < 0.6 else 0.3)
+    kept[[index(f"hair_{c}") for c in "rgb"]] = np.clip(hair, 0.01, 1)
+    kept[index("eye_size")] = r.uniform(0.6, 1.0)
+    kept[index("domain_natural")] = r.uniform(0.7, 1.0)
+    kept[index("light_x")], kept[index("light_warmth")] = r.uniform(-1.0, 1.0), r.uniform(-1.0, 1.0)
+    if r.random() < 0.6:
+        kept[[index(name) for name in ("hat_beanie", "hat_cap", "headphones")]] = 0
+    return kept
+
+
 def _hair(r: Random, fem: float, age: float) -> dict[str, float]:
     table = FEMININE if r.random() < fem else MASCULINE
     weights = np.array([table.get(s, 0.0) for s in HAIR_STYLES])
