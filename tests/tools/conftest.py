@@ -31,6 +31,14 @@ def heads(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return drawn(face_world, tmp_path_factory.mktemp("heads"), {"train": 8, "held_out": 4}, 64)
 
 
+@pytest.fixture
+def faces(heads: Path):
+    """The eight, as the trainings read them."""
+    from tools.train_generator import Faces
+
+    return Faces(heads, "train")
+
+
 @pytest.fixture(scope="session")
 def large_heads(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two heads of 512 px to train on and one that is held out."""

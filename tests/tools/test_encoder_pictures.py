@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -31,11 +29,6 @@ def rooms(face_world):
     from tools import encoder_rooms
 
     return encoder_rooms
-
-
-@pytest.fixture
-def faces(training, heads: Path):
-    return training.Faces(heads, "train")
 
 
 def test_pictures_are_reduced_and_premultiplied(training, pictures, faces) -> None:

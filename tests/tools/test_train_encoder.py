@@ -34,11 +34,6 @@ def pictures(face_world):
     return encoder_pictures
 
 
-@pytest.fixture
-def faces(training, heads: Path):
-    return training.Faces(heads, "train")
-
-
 def test_every_attribute_is_asked_for_once(training) -> None:
     columns = sorted([*training.STYLE_COLUMNS, *training.YES_COLUMNS, *training.SOME_COLUMNS, *training.MEASURES])
     assert columns == list(range(len(PERSONAL)))

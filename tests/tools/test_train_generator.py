@@ -25,11 +25,6 @@ def training(face_world):
 
 
 @pytest.fixture
-def faces(training, heads: Path):
-    return training.Faces(heads, "train")
-
-
-@pytest.fixture
 def model(training, faces):
     made = training.Model()
     training.initialise(made, faces)
