@@ -69,13 +69,12 @@ class Cover:
 
     def lay(self, pixels: Pixels) -> None:
         """Cover the head in a picture, in place."""
-        left, top, width, height = self.box
-        fill = cv2.resize(self.colours, (width, height), interpolation=cv2.INTER_LINEAR)
+        fill = cv2.resize(self.colours, self.box[2:], interpolation=cv2.INTER_LINEAR)
         x, y, wide, high = cv2.boundingRect(self.whole)
         inner = np.s_[y : y + high, x : x + wide]
         alpha = self.whole[inner]
         over = cv2.multiply(fill[inner], cv2.merge([alpha] * 3), scale=1 / 255)
-        blend(pixels[top : top + height, left : left + width][inner], np.asarray(over, np.uint8), alpha)
+        blend(_part(pixels, self.box)[inner], np.asarray(over, np.uint8), alpha)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +87,12 @@ class _Shape:
     middle: float
 
     def of(self, pixels: Pixels) -> Pixels:
-        left, top, width, height = self.box
-        return pixels[top : top + height, left : left + width]
+        return _part(pixels, self.box)
+
+
+def _part(pixels: Pixels, box: Box) -> Pixels:
+    left, top, width, height = box
+    return pixels[top : top + height, left : left + width]
 
 
 def covers(pixels: Pixels, heads: Sequence[Floats]) -> list[Cover]:
