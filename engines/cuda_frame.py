@@ -37,7 +37,7 @@ from kernels.paste_face import PasteRoom, Place, level_pixels
 __all__ = ["FrameEngine", "Moment", "Place", "Ticket"]
 
 Codes = npt.NDArray[np.float32]
-CANVAS = 2  # its number among what a frame brings: frame, small values, canvas
+FRAME, SMALL, CANVAS = range(3)  # what a frame brings
 
 
 class FrameEngine:
@@ -159,7 +159,7 @@ class FrameEngine:
     ) -> Ticket:
         self._check(pixels, moments, canvas)
         slot = self._transfers.free()
-        slot.sent[0].numpy()[:] = pixels
+        slot.sent[FRAME].numpy()[:] = pixels
         if canvas is not None:
             slot.sent[CANVAS].numpy()[:] = canvas
         self._write(slot, moments, wplus)
@@ -186,7 +186,7 @@ class FrameEngine:
             raise ValueError(f"the faces are those of {[one.person for one in moments]}; wanted different people")
 
     def _write(self, slot: Slot, moments: Sequence[Moment], wplus: Codes | None) -> None:
-        small = slot.sent[1].numpy()
+        small = slot.sent[SMALL].numpy()
         for row, moment in zip(small, moments, strict=False):
             moment.write(row)
         if wplus is not None:

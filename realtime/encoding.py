@@ -76,7 +76,7 @@ class Encoder:
     def reset(self) -> None:
         """Forget the person; an avatar stays worn."""
         self._motion = MotionReader()
-        self._identity, self._frames, self._looks = IdentityEstimator(), 0, 0
+        self._identity, self._frames = IdentityEstimator(), 0
         self._who = self._worn
         self._w: Floats | None = None if self._who is None else self._code(self._who)
 
@@ -92,7 +92,7 @@ class Encoder:
         if self._model is not self._wanted:
             self._model = self._wanted
             self._w = None if self._who is None else self._code(self._who)
-        if self._worn is None and self._looks < self._settings.identity_frames:
+        if self._worn is None and len(self._identity) < self._settings.identity_frames:
             if self._frames < _AT_ONCE or self._frames % _EVERY == 0:
                 self._look(face, crop)
             self._frames += 1
@@ -106,7 +106,6 @@ class Encoder:
         """Take one more frame into who it is."""
         (attributes,) = self._model.encoder.infer(crop.pixels[None])
         self._identity.add(look(face, crop, attributes[0]))
-        self._looks += 1
         self._who = self._identity.estimate()
         self._w = self._code(self._who)
 

@@ -89,12 +89,17 @@ def by_world(rows: Floats) -> list[npt.NDArray[np.uint8]]:
     return [np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]) for pixels in draw(rows, 256)]
 
 
-def centred(values: Series, who: npt.NDArray[np.intp]) -> Series:
-    """Values [N, columns] less each person's mean."""
+def each_person(values: Series, who: npt.NDArray[np.intp], change: Callable[[Series], Series]) -> Series:
+    """Values [N, columns], changed for each person by themselves."""
     result = np.array(values, np.float64)
     for one in np.unique(who):
-        result[who == one] -= result[who == one].mean(axis=0)
+        result[who == one] = change(result[who == one])
     return result
+
+
+def centred(values: Series, who: npt.NDArray[np.intp]) -> Series:
+    """Values [N, columns] less each person's mean."""
+    return each_person(values, who, lambda rows: rows - rows.mean(axis=0))
 
 
 def calibrate(landmarks: Series, told: Series, who: npt.NDArray[np.intp]) -> Series:
@@ -102,10 +107,7 @@ def calibrate(landmarks: Series, told: Series, who: npt.NDArray[np.intp]) -> Ser
     there = np.isfinite(landmarks).all(axis=(1, 2))
     found, who = landmarks[there], who[there]
     read, left = (np.array([measure(one) for one in found]) for measure in (angles, left_over))
-    from_mean = [np.empty_like(read), told[there]]
-    for values, into in zip((read, told[there]), from_mean, strict=True):
-        for one in np.unique(who):
-            into[who == one] = turned(values[who == one])
+    from_mean = [each_person(values, who, turned) for values in (read, told[there])]
     return errors_per_left_over(*(centred(values, who) for values in (*from_mean, left)))
 
 

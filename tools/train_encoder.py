@@ -189,7 +189,7 @@ class Heads:
         natural = torch.cat([torch.from_numpy(f.parameters[:, names().index("domain_natural")]) for f in splits])
         bearded = (self.attributes[:, SOME_COLUMNS[:3]].amax(1) > 0.3).float()
         self.often = (1 + (NATURAL - 1) * natural) * (1 + (BEARDED - 1) * bearded)
-        self.often[len(truth(splits[0])) :] *= FURTHER
+        self.often[len(splits[0]) :] *= FURTHER
 
     def pictures(self, count: int) -> tuple[Tensor, Tensor]:
         """Random ones, RGB [count, 3, 128, 128], and their attributes [count, attributes]."""

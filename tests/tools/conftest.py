@@ -40,6 +40,14 @@ def faces(heads: Path):
 
 
 @pytest.fixture(scope="session")
+def pictures(face_world):
+    """What makes pictures for the encoder of them."""
+    from tools import encoder_pictures
+
+    return encoder_pictures
+
+
+@pytest.fixture(scope="session")
 def large_heads(face_world, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two heads of 512 px to train on and one that is held out."""
     return drawn(face_world, tmp_path_factory.mktemp("large"), {"train": 2, "held_out": 1}, 512)

@@ -18,20 +18,13 @@ def training(face_world):
 
 
 @pytest.fixture(scope="module")
-def pictures(face_world):
-    from tools import encoder_pictures
-
-    return encoder_pictures
-
-
-@pytest.fixture(scope="module")
 def rooms(face_world):
     from tools import encoder_rooms
 
     return encoder_rooms
 
 
-def test_pictures_are_reduced_and_premultiplied(training, pictures, faces) -> None:
+def test_pictures_are_reduced_and_premultiplied(pictures, faces) -> None:
     small = pictures.reduced(faces)
     assert small.shape == (8, 4, pictures.SIZE, pictures.SIZE) and small.dtype == torch.uint8
     assert (small[:, :3] <= small[:, 3:].int() + 1).all()

@@ -65,11 +65,9 @@ def test_nothing_is_left_over_of_a_rigid_head_however_it_is_turned() -> None:
 
 def test_what_is_left_over_tells_by_how_much_the_angles_are_off() -> None:
     random = np.random.default_rng(5)
-    told = random.normal(0, 0.1, (120, 3))
-    bulge = random.normal(0, 0.5, 120) + 3 * told[:, 0]  # what is left over tells of the yaw, too
+    told, bulge = random.normal(0, 0.1, (120, 3)), random.normal(0, 0.5, 120)
+    faces = np.array([tracked(row, b) for row, b in zip(told, bulge, strict=True)])
     who = np.repeat([0, 1, 2], 40)
-    # A zero that looks down shows yaw as roll, which counting from the mean pose takes off; it is not taken off twice.
-    faces = np.array([tracked(row, b, 0.2) for row, b in zip(told, bulge, strict=True)])
     matrix = calibrate(faces[who < 2], told[who < 2], who[who < 2])
     read, left = (np.array([measure(one) for one in faces[who == 2]]) for measure in (angles, left_over))
     truth = turned(told[who == 2])
@@ -79,6 +77,19 @@ def test_what_is_left_over_tells_by_how_much_the_angles_are_off() -> None:
     assert (better[:2] < off[:2] + 1e-3).all()
     left[3], read[3] = np.nan, np.nan
     assert np.isfinite(without_errors(turned(read), left, matrix)).all(1).sum() == 39
+
+
+def test_yaw_that_shows_as_roll_is_taken_off_once() -> None:
+    random = np.random.default_rng(7)
+    told = random.normal(0, 0.1, (120, 3))
+    bulge = random.normal(0, 0.05, 120) + 3 * told[:, 0]  # what is left over tells of the yaw
+    # A zero that looks down shows yaw as roll; counting from the mean pose takes that off already.
+    faces = np.array([tracked(row, b, 0.25) for row, b in zip(told, bulge, strict=True)])
+    who = np.repeat([0, 1, 2], 40)
+    matrix = calibrate(faces[who < 2], told[who < 2], who[who < 2])
+    read, left = (np.array([measure(one) for one in faces[who == 2]]) for measure in (angles, left_over))
+    off = np.std(without_errors(turned(read), left, matrix) - turned(told[who == 2]), axis=0)
+    assert off[2] < np.radians(0.5)
 
 
 def test_the_known_errors_are_those_of_other_drawn_heads_too() -> None:

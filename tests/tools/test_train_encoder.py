@@ -27,13 +27,6 @@ def network(face_world):
     return encoder_network
 
 
-@pytest.fixture(scope="module")
-def pictures(face_world):
-    from tools import encoder_pictures
-
-    return encoder_pictures
-
-
 def test_every_attribute_is_asked_for_once(training) -> None:
     columns = sorted([*training.STYLE_COLUMNS, *training.YES_COLUMNS, *training.SOME_COLUMNS, *training.MEASURES])
     assert columns == list(range(len(PERSONAL)))
