@@ -19,6 +19,7 @@ from engines.errors import EngineError
 from kernels.cache import cache_folder
 
 Array = npt.NDArray[Any]
+PROCESSOR = Path("/proc/cpuinfo")
 
 
 def best_precision(core: ov.Core, *, rounded: bool = False) -> str:
@@ -27,15 +28,23 @@ def best_precision(core: ov.Core, *, rounded: bool = False) -> str:
 
     AVX-512 bf16 alone is not faster than f32 for these networks: docs/decisions/0002, 0080.
     """
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        flags = ""
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if "amx_bf16" in flags and "BF16" in able:
+    if "BF16" in able and _has_amx():
         return "bf16"
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     return "int8" if rounded and x86 and "INT8" in able else "f32"
+
+
+def _has_amx() -> bool:
+    """Whether the processor has AMX and may use it: oneDNN can be held to older instructions (``ONEDNN_MAX_CPU_ISA``),
+    which OpenVINO's list of what the processor can do does not heed."""
+    cap = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    if cap not in ("", "ALL", "DEFAULT") and "AMX" not in cap:
+        return False
+    try:
+        return "amx_bf16" in PROCESSOR.read_text()
+    except OSError:
+        return False
 
 
 def chosen_precision(asked: str, core: ov.Core, *, rounded: bool = False) -> str:

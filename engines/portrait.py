@@ -147,7 +147,7 @@ class Cover(nn.Module):
     def forward(self, y: Tensor, hiding: Tensor, w: Tensor) -> Tensor:
         """Premultiplied RGBA y [N, 4, 2s, 2s], covered."""
         for part, rgba in zip(F.pixel_shuffle(hiding, 2).chunk(len(WORN), 1), self.colour(w), strict=True):
-            y = torch.lerp(y, rgba[:, :, None, None].expand_as(y), part.expand_as(y))
+            y = torch.lerp(y, rgba[:, :, None, None].type_as(y).expand_as(y), part.type_as(y).expand_as(y))
         return y
 
 

@@ -16,7 +16,8 @@ Output pictures keep one size for the whole run, whatever sizes the frames have:
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -60,6 +61,8 @@ class Compositor:
         modes = {"overlay": self._overlay, "scene": self._scene, "crop": self._crop, "paste": self._paste}
         self._composed = modes[settings.mode]
         self._still: Pixels | None = None  # the canvas without the camera
+        self._ahead: _Ahead | None = None
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="covering")
         self._last_id, self._last_ns = 0, 0
 
     def composite(self, frame: Frame, face: Face | None, portrait: AnyPortrait | None) -> Picture:
@@ -67,13 +70,32 @@ class Compositor:
         if face is None or portrait is None:
             return self.holding(frame)
         self._see(frame)
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.of[0] is not frame or ahead.of[1] is not face:
+            ahead = _Ahead((frame, face), *self._placed(frame, face))
+        placed = replace(portrait, transform=_chained(ahead.to_canvas, portrait.transform))
+        composed = self._composed(ahead.empty, ahead.face, placed)
+        if ahead.covering is not None:
+            composed = replace(composed, canvas=ahead.covering.result(), covered=(), own=True)
+        return self._compared(frame, self._holding.remember(self._painter.paint(frame, composed)))
+
+    def cover_ahead(self, frame: Frame, face: Face) -> None:
+        """Have the head covered by another thread, while the portrait is drawn; :meth:`composite` waits for it.
+
+        Only where the processor paints, and in mode overlay: the others do not cover, or look at the person first.
+        """
+        if self._settings.mode == "overlay" and isinstance(self._painter, OnCpu):
+            self._see(frame)
+            empty, to_canvas, placed = self._placed(frame, face)
+            covering = self._helper.submit(self._painter.covered, replace(empty, covered=[placed]))
+            self._ahead = _Ahead((frame, face), empty, to_canvas, placed, covering)
+
+    def _placed(self, frame: Frame, face: Face) -> tuple[Composition, Transform, Face]:
+        """What is drawn on, the way from frame pixels to it, and the face in it."""
         empty, to_canvas = self._canvas(frame)
-        placed = replace(portrait, transform=_chained(to_canvas, portrait.transform))
         landmarks = face.landmarks * to_canvas[0, 0]
         landmarks[:, :2] += to_canvas[:, 2].astype(np.float32)
-        covered = replace(face, landmarks=landmarks)
-        picture = self._painter.paint(frame, self._composed(empty, covered, placed))
-        return self._compared(frame, self._holding.remember(picture))
+        return empty, to_canvas, replace(face, landmarks=landmarks)
 
     def holding(self, frame: Frame | None, now_ns: int | None = None) -> Picture:
         """What goes out without an avatar; ``frame`` is the camera's, if there is one.
@@ -151,6 +173,18 @@ class Compositor:
         size = self._size or (1280, 720)
         left = np.zeros((size[1], size[0], 3), np.uint8) if frame is None else fitted(frame.pixels, size)
         return Picture(picture.frame_id, picture.captured_ns, np.hstack([left, picture.pixels]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ahead:
+    """What is known of a frame and its face (``of``) before the portrait is drawn: ``face`` on its canvas, and
+    ``covering``, which gives the canvas once the head is covered."""
+
+    of: tuple[Frame, Face]
+    empty: Composition
+    to_canvas: Transform
+    face: Face
+    covering: Future[Pixels] | None = None
 
 
 class _Framing:

@@ -7,6 +7,7 @@ blink, or is the avatar that is worn; what it does (the motion code) is read off
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,11 @@ from realtime.settings import EncodingSettings
 _LEVEL = np.radians(5.0)
 LEVELLED = np.array([[1, 0, 0], [0, np.cos(_LEVEL), np.sin(_LEVEL)], [0, -np.sin(_LEVEL), np.cos(_LEVEL)]])
 
-# Who it is is looked at in the first frames with a face, and then in every third one: a look costs as much time as the
-# rest of the frame, and a second of stuttering is what everybody would see first.
+# Who it is is looked at in the first frames with a face, and then in every third one: a look costs a quarter of a
+# frame's time or more, and a second of stuttering is what everybody would see first. But for the very first one, which
+# everything waits for, another thread looks while the frame is drawn; what it finds is worn from the next frame on.
 _AT_ONCE, _EVERY = 4, 3
+_LOOKING = ThreadPoolExecutor(1, thread_name_prefix="identity")
 
 # By how many degrees the tracker takes a head for turned when only its mouth moves: per unit of the motion code, by
 # tools/measure_angles.py on heads of known pose and tools/measure_roll.py on real ones (docs/decisions/0086).
@@ -77,6 +80,7 @@ class Encoder:
         """Forget the person; an avatar stays worn."""
         self._motion = MotionReader()
         self._identity, self._frames = IdentityEstimator(), 0
+        self._looking: Future[tuple[Mapping[str, float], Floats]] | None = None
         self._who = self._worn
         self._w: Floats | None = None if self._who is None else self._code(self._who)
 
@@ -88,13 +92,17 @@ class Encoder:
         self._wanted = model
 
     def encode(self, face: Face, crop: Crop) -> Latent:
-        """The code of one frame."""
+        """The code of one frame. Raises what the last look raised."""
+        if self._looking is not None:
+            (self._who, self._w), self._looking = self._looking.result(), None
         if self._model is not self._wanted:
             self._model = self._wanted
             self._w = None if self._who is None else self._code(self._who)
         if self._worn is None and len(self._identity) < self._settings.identity_frames:
-            if self._frames < _AT_ONCE or self._frames % _EVERY == 0:
-                self._look(face, crop)
+            if self._w is None:
+                self._who, self._w = self._look(self._identity, face, crop)
+            elif self._frames < _AT_ONCE or self._frames % _EVERY == 0:
+                self._looking = _LOOKING.submit(self._look, self._identity, face, crop)
             self._frames += 1
         assert self._w is not None  # worn, or set by the first look
         expression = self._motion.read(face.landmarks, crop.rotation)
@@ -102,12 +110,12 @@ class Encoder:
         wplus = np.repeat(self._w, LAYERS, axis=0) + self._offset
         return Latent(face.frame_id, face.captured_ns, wplus, motion, crop.transform, face.fresh)
 
-    def _look(self, face: Face, crop: Crop) -> None:
-        """Take one more frame into who it is."""
+    def _look(self, identity: IdentityEstimator, face: Face, crop: Crop) -> tuple[Mapping[str, float], Floats]:
+        """Take one more frame into who it is; their attributes and W."""
         (attributes,) = self._model.encoder.infer(crop.pixels[None])
-        self._identity.add(look(face, crop, attributes[0]))
-        self._who = self._identity.estimate()
-        self._w = self._code(self._who)
+        identity.add(look(face, crop, attributes[0]))
+        who = identity.estimate()
+        return who, self._code(who)
 
     def _code(self, attributes: Mapping[str, float]) -> Floats:
         """W of a person, float32 [1, dim]."""

@@ -63,12 +63,17 @@ class OnCpu:
 
     def paint(self, frame: Frame, composition: Composition) -> Picture:
         """See :meth:`Paints.paint`. What is only coded is left out: it would have been drawn by a GPU that failed."""
-        canvas = composition.canvas if composition.own else composition.canvas.copy()
-        cover_heads(canvas, [face.landmarks for face in composition.covered])
+        canvas = self.covered(composition)
         for layer in composition.layers:
             if isinstance(layer.portrait, Portrait):
                 draw(canvas, layer.portrait.pixels, layer.transform, _mask(layer))
         return Picture(frame.frame_id, frame.captured_ns, canvas)
+
+    def covered(self, composition: Composition) -> Pixels:
+        """The canvas, or a copy of somebody's, with the heads in it covered; any thread may ask."""
+        canvas = composition.canvas if composition.own else composition.canvas.copy()
+        cover_heads(canvas, [face.landmarks for face in composition.covered])
+        return canvas
 
 
 def draw(canvas: Pixels, portrait: Pixels, transform: Transform, mask: Pixels | None = None) -> None:

@@ -66,6 +66,9 @@ class PhotographicCompositor:
         self._colours: Values | None = None  # gain and shift [2, 3]
         self._last_id, self._last_ns = 0, 0
 
+    def cover_ahead(self, frame: Frame, face: Face) -> None:
+        """Nothing: the person's colours are looked at first."""
+
     def composite(self, frame: Frame, face: Face | None, portrait: Portrait | None) -> Picture:
         """The face in its picture; without a face or a portrait the holding picture."""
         if face is None or portrait is None:

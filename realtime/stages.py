@@ -124,6 +124,8 @@ class Stages:
     def draw(self, frame: Frame, statistics: Statistics) -> Picture:
         """The picture of one frame: the avatar, or the holding picture where there is no face."""
         looked = self.look(frame, statistics)
+        if looked.face is not None:
+            self.compositor.cover_ahead(frame, looked.face)
         return self.show(looked, self.portray(looked, statistics), statistics)
 
     def look(self, frame: Frame, statistics: Statistics) -> Looked:

@@ -42,8 +42,10 @@ def balanced(distance: Tensor, realness: Tensor, made: Tensor, share: float) -> 
     """Both losses in one whose gradient at the picture comes from the critic by ``share`` of the distance's.
 
     The weight follows the gradients (Esser et al. 2021, "Taming Transformers", equation 7), so that it suits every
-    size and stage of the training.
+    size and stage of the training. Both gradients are known then, so the result hands their sum to the picture
+    (its value is the distance's), and neither loss is followed back a second time.
     """
-    towards = [torch.autograd.grad(loss, made, retain_graph=True)[0].norm() for loss in (distance, -realness)]
-    weight = share * towards[0] / (towards[1] + 1e-8)
-    return distance - weight.detach().clamp(max=1.0) * realness
+    near, real = (torch.autograd.grad(loss, made, retain_graph=True)[0] for loss in (distance, -realness))
+    weight = (share * near.norm() / (real.norm() + 1e-8)).clamp(max=1.0)
+    handed = (made * (near + weight * real)).sum()
+    return distance.detach() + handed - handed.detach()

@@ -14,6 +14,9 @@ is there.
 To go on with trained weights (``tools/checkpoints``) with the critic, at a rate that does not undo them:
 
     python -m tools.train_generator --minutes 0 0 90 --sharpen 90 --rate 3e-4
+
+``--bf16`` convolves in bfloat16, which processors with AMX and GPUs do several times as fast; the drawing of points and
+maps, whose sines need every bit, the mapping network and all losses stay in float32.
 """
 
 from __future__ import annotations
@@ -23,8 +26,9 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -218,10 +222,21 @@ def stage_of(spent_s: float, minutes: list[float]) -> tuple[int, float]:
     return len(minutes) - 1, 1.0
 
 
+def in_bf16(network: Callable[..., Any], device: str) -> Callable[..., Any]:
+    """A network that convolves in bfloat16 and answers in float32."""
+
+    def run(*inputs: Any) -> Any:
+        with torch.autocast(device, torch.bfloat16):
+            answer = network(*inputs)
+        return [one.float() for one in answer] if isinstance(answer, list) else answer.float()
+
+    return run
+
+
 class Training:
     """Everything that a step changes and a checkpoint holds."""
 
-    def __init__(self, faces: Faces, device: str, eager: bool) -> None:
+    def __init__(self, faces: Faces, device: str, eager: bool, bf16: bool = False) -> None:
         self.faces = faces
         self.model = Model()
         initialise(self.model, faces)
@@ -231,12 +246,16 @@ class Training:
         if not eager:  # many small formulas: ten times as fast; a step of 256 px takes 0.66 instead of 0.75 s
             self.model.generator.maps = self.average.module.generator.maps = torch.compile(head_map, dynamic=False)
             self.model.generator.synthesis = torch.compile(self.model.generator.synthesis, dynamic=False)
+        if bf16:
+            self.model.generator.synthesis = in_bf16(self.model.generator.synthesis, device)
         named = list(self.model.generator.named_parameters())
         readers = [p for name, p in named if name.startswith(READERS)]
         rest = [*self.model.mapping.parameters(), *(p for name, p in named if not name.startswith(READERS))]
         groups = [{"params": rest, "times": 1.0}, {"params": readers, "times": FASTER}]
         self.optimiser = torch.optim.Adam(groups, betas=(0.5, 0.99))
         self.critic = Critic().to(device, memory_format=torch.channels_last)
+        if bf16:
+            self.critic.forward = in_bf16(self.critic.forward, device)
         self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), betas=(0.0, 0.99), lr=CRITIC_RATE)
         self.spent, self.step, self.loss = 0.0, 0, math.nan
 
@@ -279,7 +298,13 @@ class Training:
 
 
 def train(
-    run: Training, held_out: Faces, minutes: list[float], sharpen: float, file: Path, rates: tuple[float, ...] = RATES
+    run: Training,
+    held_out: Faces,
+    minutes: list[float],
+    sharpen: float,
+    file: Path,
+    rates: tuple[float, ...] = RATES,
+    batches: tuple[int, ...] = BATCHES,
 ) -> None:
     """Train until the minutes of every size are spent, at these highest rates, at last with the critic."""
     last, saved_at, stage_was, total = time.monotonic(), run.spent, -1, 60 * sum(minutes)
@@ -291,7 +316,7 @@ def train(
         sharpened = size == SIZES[-1] and total - run.spent < 60 * sharpen
         least = SHARPENING if sharpened else 0.04
         rate = rates[stage] * min(1.0, 20 * through + 0.05) * max(least, 0.5 + 0.5 * math.cos(math.pi * through))
-        run.take(size, BATCHES[stage], rate, sharpened)
+        run.take(size, batches[stage], rate, sharpened)
         now = time.monotonic()
         run.spent, last = run.spent + min(now - last, 10.0), now
         if run.spent - saved_at > 180 or stage_of(run.spent, minutes)[1] >= 1:
@@ -316,15 +341,17 @@ def main() -> None:
     a.add_argument("--rate", type=float, default=RATES[-1], help="highest at 256 px; trained weights go on at 3e-4")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a.add_argument("--eager", action="store_true", help="do not compile: starts at once, for short runs")
+    a.add_argument("--bf16", action="store_true", help="convolve in bfloat16: for processors with AMX, and GPUs")
+    a.add_argument("--batch", type=int, default=BATCHES[-1], help="pictures a step at 256 px")
     o = a.parse_args()
     o.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
     faces, held_out = (Faces(o.data, split, o.device) for split in ("train", "held_out"))
-    run, file = Training(faces, o.device, o.eager), o.out / "checkpoint.pt"
+    run, file = Training(faces, o.device, o.eager, o.bf16), o.out / "checkpoint.pt"
     if file.exists():
         run.load(file, o.device)
-    train(run, held_out, o.minutes, o.sharpen, file, (*RATES[:-1], o.rate))
+    train(run, held_out, o.minutes, o.sharpen, file, (*RATES[:-1], o.rate), (*BATCHES[:-1], o.batch))
 
 
 def keep_memory(module: str) -> None:

@@ -11,6 +11,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
+from engines import openvino_engine
 from engines.errors import EngineError
 from engines.openvino_engine import OpenVinoEngine, best_precision, chosen_precision
 
@@ -139,6 +140,28 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path, monkeyp
     monkeypatch.setenv("AVATAR_LIVE_CACHE", str(tmp_path / "file" / "kept"))
     x = np.ones((1, 3), np.float32)
     np.testing.assert_array_equal(OpenVinoEngine(doubling, digest="12ab").infer(x, x)[0], [[3, 3, 3]])
+
+
+class WithAmx(ov.Core):
+    """OpenVINO on a processor with AMX, whose list does not heed what oneDNN is held to."""
+
+    def get_property(self, *_: object) -> list[str]:
+        return ["FP32", "INT8", "BF16"]
+
+
+@pytest.mark.parametrize("cap", ["", "all", "AVX512_CORE_AMX"])
+def test_amx_is_used_unless_older_instructions_are_asked_for(cap: str, tmp_path: Path, monkeypatch) -> None:
+    processor = tmp_path / "cpuinfo"
+    processor.write_text("flags : avx2 amx_bf16 amx_tile\n")
+    monkeypatch.setattr(openvino_engine, "PROCESSOR", processor)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
+    assert best_precision(WithAmx(), rounded=True) == best_precision(WithAmx()) == "bf16"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert (best_precision(WithAmx(), rounded=True), best_precision(WithAmx())) == ("int8", "f32")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
+    processor.write_text("flags : avx2\n")
+    assert best_precision(WithAmx()) == "f32"
 
 
 class Modest(ov.Core):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from realtime.compositing import Compositor, output_size
 from realtime.frames import Face, Frame, Pixels, Portrait
-from realtime.painting import draw
+from realtime.painting import Composition, OnCpu, draw
 from realtime.settings import CompositingSettings
 
 SIZE = 64  # of the portraits here
@@ -113,6 +114,59 @@ def test_drawing_is_exact_where_alpha_is_full_or_none_and_halves_in_between() ->
         canvas = np.full((100, 100, 3), 100, np.uint8)
         draw(canvas, pixels, portrait_at(50, 50, 64, pixels).transform)
         assert np.abs(canvas[30:70, 30:70].astype(int) - wanted).max() <= 1
+
+
+class ByWhom(OnCpu):
+    """Notes which threads cover heads; perhaps one fails."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.threads: list[str] = []
+        self.fails = fails
+
+    def covered(self, composition: Composition) -> Pixels:
+        if composition.covered:
+            self.threads.append(threading.current_thread().name.partition("_")[0])
+            if self.fails:
+                raise MemoryError("no room")
+        return super().covered(composition)
+
+
+@pytest.mark.parametrize("mode", ["overlay", "paste", "scene", "crop"])
+def test_a_head_that_was_covered_ahead_makes_the_same_picture(mode: str) -> None:
+    random = np.random.default_rng(3)
+    painters = ByWhom(), ByWhom()
+    settings = CompositingSettings(mode=mode)
+    ahead, plain = (Compositor(settings, (160, 90), painter) for painter in painters)
+    for number, size in enumerate([(90, 160), (90, 160), (201, 47), (90, 160)]):
+        frame = Frame(number, number * STEP_NS, random.integers(0, 256, (*size, 3), np.uint8))
+        kept = frame.pixels.copy()
+        face, portrait = face_at(size[1] / 2, 40, 14, number == 0), portrait_at(size[1] / 2, 45, 60)
+        ahead.cover_ahead(frame, face)
+        np.testing.assert_array_equal(
+            ahead.composite(frame, face, portrait).pixels, plain.composite(frame, face, portrait).pixels
+        )
+        np.testing.assert_array_equal(frame.pixels, kept)
+    assert painters[0].threads == {"overlay": ["covering"] * 4, "paste": ["MainThread"] * 4}.get(mode, [])
+
+
+def test_what_was_covered_ahead_is_for_that_frame_and_face_only() -> None:
+    painter = ByWhom()
+    compositor = Compositor(CompositingSettings(), (160, 90), painter)
+    face, portrait = face_at(80, 40, 14), portrait_at(80, 45, 60)
+    compositor.cover_ahead(grey(160, 90, 20), face)
+    assert compositor.composite(grey(160, 90, 200), face, portrait).pixels[5, 5, 0] == 200
+    frame = grey(160, 90, 20)
+    compositor.cover_ahead(frame, face_at(20, 20, 5))
+    compositor.composite(frame, face, portrait)
+    assert painter.threads.count("MainThread") == 2
+
+
+def test_a_failure_to_cover_ahead_is_told_and_shows_nothing() -> None:
+    compositor = Compositor(CompositingSettings(), (160, 90), ByWhom(fails=True))
+    frame, face = grey(160, 90), face_at(80, 40, 14)
+    compositor.cover_ahead(frame, face)
+    with pytest.raises(MemoryError, match="no room"):
+        compositor.composite(frame, face, portrait_at(80, 45, 60))
 
 
 @pytest.mark.parametrize(

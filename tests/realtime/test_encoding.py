@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +12,14 @@ import torch
 from engines import spatial_code
 from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, load
+from engines.errors import EngineError
 from engines.motion import AT_REST, LIMITS, MOTION
+from realtime import encoding
 from realtime.alignment import rotation_of
 from realtime.dressing import dressed
 from realtime.encoding import Encoder, pose
 from realtime.frames import Crop, Face, Latent
+from realtime.identity_cues import look
 from realtime.settings import EncodingSettings
 from realtime.traits import to_attributes
 from tests.realtime.faces import head_points, seen
@@ -73,17 +79,48 @@ def test_a_code_carries_its_frame_and_place() -> None:
 
 def test_identity_is_fixed_after_enough_frames() -> None:
     stage = encoder(3)
-    codes = [stage.encode(*moment(i, look=i)).wplus for i in range(6)]
-    assert not np.array_equal(codes[0], codes[1]) and not np.array_equal(codes[1], codes[2])
-    for later in codes[3:]:
-        np.testing.assert_array_equal(later, codes[2])
+    codes = [stage.encode(*moment(i, look=i)).wplus for i in range(7)]
+    assert not np.array_equal(codes[1], codes[2]) and not np.array_equal(codes[2], codes[3])
+    for later in codes[4:]:
+        np.testing.assert_array_equal(later, codes[3])
 
 
 def test_after_the_first_frames_only_every_third_one_is_looked_at() -> None:
     stage = encoder(7)
     codes = [stage.encode(*moment(i, look=i)).wplus for i in range(16)]
     changed = [i for i in range(1, 16) if not np.array_equal(codes[i], codes[i - 1])]
-    assert changed == [1, 2, 3, 6, 9, 12], "seven looks, and none after them"
+    assert changed == [2, 3, 4, 7, 10, 13], "seven looks, each but the first worn from the next frame on, then none"
+
+
+def test_a_look_that_fails_is_told_with_the_next_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = encoder(3)
+    stage.encode(*moment(0))
+
+    def fail(*_: object) -> None:
+        raise EngineError("the encoder is gone")
+
+    monkeypatch.setattr(encoding, "look", fail)
+    stage.encode(*moment(1))
+    with pytest.raises(EngineError, match="the encoder is gone"):
+        stage.encode(*moment(2))
+
+
+def test_a_look_under_way_does_not_outlive_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    going = threading.Event()
+
+    def held(*arguments: Any) -> Any:
+        assert going.wait(10)
+        return look(*arguments)
+
+    used, new = encoder(3), encoder(3)
+    used.encode(*moment(0, look=5))
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding, "look", held)
+        used.encode(*moment(1, look=6))
+        used.reset()
+        going.set()
+    for i in range(5):
+        assert same(used.encode(*moment(i, look=7 + i)), new.encode(*moment(i, look=7 + i)))
 
 
 def test_codes_that_were_given_out_stay_as_they_were() -> None:
@@ -100,7 +137,8 @@ def test_a_turned_head_counts_less() -> None:
     for yaw in (0.0, 0.9):
         stage = encoder(2)
         stage.encode(*moment(0, look=1))
-        both.append(np.linalg.norm(stage.encode(*moment(1, yaw=yaw, look=2)).wplus - frontal))
+        stage.encode(*moment(1, yaw=yaw, look=2))
+        both.append(np.linalg.norm(stage.encode(*moment(2)).wplus - frontal))
     assert both[1] < both[0]
 
 
