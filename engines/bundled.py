@@ -60,11 +60,28 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gauge:
+    """How far somebody is from one end of an edit (0) to the other (1), read off W.
+
+    weights: float32 [dim], to which ``offset`` is added. least, most: where the people are that were trained on.
+    """
+
+    weights: Floats
+    offset: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Direction:
-    """One edit: what a strength of 1 adds to W+ (float32 [layers, dim]) and to the motion code (float32 [motion])."""
+    """One edit: what a strength of 1 adds to W+ (float32 [layers, dim]) and to the motion code (float32 [motion]).
+
+    gauge: of edits of who somebody is; None: none is known, or the edit is one of motion alone.
+    """
 
     wplus: Floats
     motion: Floats
+    gauge: Gauge | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,9 +215,16 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
     drawer = drawer or TwoNetworks(*(engines[part] for part in DRAWING))
     tensors = load_file(files["directions"])
     names = sorted({key.partition(".")[0] for key in tensors})
-    directions = {n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"]) for n in names}
+    directions = {
+        n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"], _gauge(tensors.get(f"{n}.gauge"))) for n in names
+    }
     encoder, mapping = engines["encoder"], engines["mapping"]
     return BundledModel(name, encoder, mapping, drawer, directions, at_once=streams, size_px=size_px)
+
+
+def _gauge(numbers: Floats | None) -> Gauge | None:
+    """What ``tools/find_directions.py`` wrote: weights, offset, least and most."""
+    return None if numbers is None else Gauge(numbers[:-3], *(float(number) for number in numbers[-3:]))
 
 
 def _on_gpu(rows: Mapping[str, Mapping[str, Any]], folder: Path, size_px: int) -> Draws:

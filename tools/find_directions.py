@@ -10,6 +10,7 @@
 *edits* (the default): supervised, with exact labels. For many random people the attribute is set to its two ends and
 nothing else is changed; the mean difference of their codes is the direction (strength 1 goes from one end to the
 other). Colours go to the layers of colour only, as style mixing in training taught them. Smile is motion, not identity.
+With each goes what reads off a code how far somebody is already, so that an edit can end where trained people do.
 Prints, per direction, how much of the people's own differences it explains (the mean cosine) before writing
 ``engines/weights/directions.safetensors``.
 
@@ -21,6 +22,7 @@ codes by the bundled encoder and FaceMesh.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +40,7 @@ from tools.face_world import names
 from tools.face_world.sampling import person
 from tools.train_generator import attribute_names
 
+RIDGE = 1e-5  # of the codes' mean variance
 ALL = (*SHAPE_LAYERS, *COLOUR_LAYERS)
 SMILE = dict(corner_l=0.75, corner_r=0.75, mouth_wide=0.35, squint_l=0.25, squint_r=0.25, lip_upper=0.15)
 
@@ -54,11 +57,27 @@ def hair_style(name: str) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What an edit sets at its two ends, and the layers it acts on."""
+    """What an edit sets at its two ends, and the layers it acts on.
+
+    by: what tells how far somebody is from one end to the other, weights of attributes; empty: the first of ``high``.
+    """
 
     low: dict[str, float]
     high: dict[str, float]
     layers: tuple[int, ...] = field(default=ALL)
+    by: dict[str, float] = field(default_factory=dict)
+
+    def place(self, people: np.ndarray) -> np.ndarray:
+        """Where people [n, attributes] are: 0 at the low end, 1 at the high one, [n]."""
+        by = self.by or {next(iter(self.high)): 1.0}
+        value = sum(weight * people[:, column(name)] for name, weight in by.items())
+        low, high = (sum(weight * end[name] for name, weight in by.items()) for end in (self.low, self.high))
+        return np.asarray((value - low) / (high - low))
+
+
+def among(colour: str) -> dict[str, float]:
+    """How much of one colour there is beyond the other two."""
+    return {name: 1.0 if name == colour else -0.5 for name in ("hair_r", "hair_g", "hair_b")}
 
 
 SHAVEN = dict(beard=0.0, goatee=0.0, moustache=0.0, stubble=0.0)
@@ -69,9 +88,13 @@ EDITS: dict[str, Ends] = {
     "beard": Ends(SHAVEN, {**SHAVEN, "beard": 1.0, "moustache": 0.9}),
     "glasses": Ends(dict(glasses_round=0.0, glasses_square=0.0), dict(glasses_round=1.0, glasses_square=0.0)),
     "hair": Ends(hair_colour(0.035, 0.018, 0.012), hair_colour(0.62, 0.44, 0.20), COLOUR_LAYERS),
-    "hair_red": Ends(BROWN, hair_colour(0.40, 0.09, 0.025), COLOUR_LAYERS),
-    "hair_blue": Ends(BROWN, hair_colour(0.10, 0.25, 0.60), COLOUR_LAYERS),
-    "hair_long": Ends(hair_style("hair_short"), hair_style("hair_long")),
+    "hair_red": Ends(BROWN, hair_colour(0.40, 0.09, 0.025), COLOUR_LAYERS, among("hair_r")),
+    "hair_blue": Ends(BROWN, hair_colour(0.10, 0.25, 0.60), COLOUR_LAYERS, among("hair_b")),
+    "hair_long": Ends(
+        hair_style("hair_short"),
+        hair_style("hair_long"),
+        by=dict.fromkeys(("hair_long", "hair_wavy", "hair_braids"), 1.0),
+    ),
     "make_up": Ends(dict(make_up=0.0), dict(make_up=1.0, lip_r=0.55, lip_g=0.05, lip_b=0.09)),
     # feminine (-) to masculine (+)
     "presentation": Ends(
@@ -89,6 +112,25 @@ def ends(edit: str, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[i
     return low, high, EDITS[edit].layers
 
 
+def gauge(edit: str, people: np.ndarray, codes_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What reads off W how far somebody is from an edit's one end to the other: float32 [256 + 3].
+
+    Weights and offset of a ridge regression on people, as they are and at both ends, then where people are at least and
+    at most (1st and 99th percentile, and both ends in any case). codes_of: attributes [n, ...] to W [n, 256].
+    """
+    low, high, _ = ends(edit, people)
+    place = EDITS[edit].place(people)
+    x = codes_of(np.concatenate([people, low, high])).astype(np.float64)
+    y = np.concatenate([place, np.zeros(len(low)), np.ones(len(high))])
+    centre, mean = x.mean(0), y.mean()
+    inner = (x - centre).T @ (x - centre)
+    weights = np.linalg.solve(
+        inner + RIDGE * np.trace(inner) / len(inner) * np.eye(len(inner)), (x - centre).T @ (y - mean)
+    )
+    least, most = np.percentile(place, [1, 99])
+    return np.array([*weights, mean - centre @ weights, min(least, 0.0), max(most, 1.0)], np.float32)
+
+
 def random_people(count: int, generator: Path) -> np.ndarray:
     """Random people as a checkpoint's mapping network takes them, float32 [count, attributes].
 
@@ -103,10 +145,15 @@ def find_edits(generator: Path, people: np.ndarray, out: Path) -> None:
     """Write the bundled model's edits."""
     mapping = load_mapping(generator)
     tensors: dict[str, np.ndarray] = {}
+
+    @torch.no_grad()
+    def codes_of(attributes: np.ndarray) -> np.ndarray:
+        return np.asarray(mapping(torch.from_numpy(attributes)).numpy())
+
     for edit in EDITS:
         low, high, layers = ends(edit, people)
-        with torch.no_grad():
-            direction, alike = paired(*(mapping(torch.from_numpy(end)).numpy() for end in (low, high)))
+        direction, alike = paired(codes_of(low), codes_of(high))
+        tensors[f"{edit}.gauge"] = gauge(edit, people, codes_of)
         wplus = np.zeros((LAYERS, DIM), np.float32)
         wplus[list(layers)] = direction
         tensors[f"{edit}.wplus"], tensors[f"{edit}.motion"] = wplus, np.zeros(len(MOTION), np.float32)

@@ -129,6 +129,24 @@ def test_directions_have_the_shapes_of_the_codes() -> None:
         assert np.abs(direction.wplus).max() > 0 or np.abs(direction.motion).max() > 0
 
 
+@pytest.mark.parametrize(
+    ("edit", "attribute"), [("beard", "beard"), ("hair_long", "hair_long"), ("make_up", "make_up")]
+)
+def test_how_far_somebody_is_along_an_edit_is_read_off_their_code(edit: str, attribute: str) -> None:
+    from tools.face_world import names
+    from tools.face_world.sampling import person
+
+    model, random = load("toon"), np.random.default_rng(4)
+    people = np.stack([person(random, "toon") for _ in range(40)])[:, [names().index(name) for name in ATTRIBUTES]]
+    if edit == "hair_long":
+        others = [ATTRIBUTES.index(name) for name in ("hair_wavy", "hair_braids")]
+        people = people[people[:, others].max(axis=1) == 0]
+    gauge = model.directions[edit].gauge
+    assert gauge is not None and gauge.least <= 0 < 1 <= gauge.most
+    read = [float(model.mapping.infer(one[None])[0][0] @ gauge.weights) + gauge.offset for one in people]
+    np.testing.assert_allclose(read, people[:, ATTRIBUTES.index(attribute)], atol=0.1)
+
+
 def test_two_threads_infer_at_the_same_time() -> None:
     mapping = load("toon").mapping
     inputs = np.random.default_rng(0).normal(size=(2, 1, len(ATTRIBUTES))).astype(np.float32)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.bundled import Direction
+from engines.bundled import Direction, Gauge
 from engines.motion import LIMITS, MOTION
-from realtime.editing import Editor
+from realtime.editing import Editor, within
 from realtime.errors import UsageError
 from realtime.frames import Latent
 from realtime.strengths import Sweep
@@ -93,3 +93,43 @@ def test_other_edits_are_worn_from_the_next_frame_on_and_unknown_ones_change_not
     with pytest.raises(UsageError, match="no edit 'agee'"):
         editor.wear({"agee": 1.0})
     np.testing.assert_allclose(editor.edit(before).wplus, before.wplus + DIRECTIONS["age"].wplus, atol=1e-6)
+
+
+# Along the first axis: 0 at the low end, 1 at the high one; trained people are between -0.5 and 1.2.
+AXIS = np.eye(256, dtype=np.float32)[0]
+GAUGED = Direction(
+    np.repeat(2 * AXIS[None], 10, 0), np.zeros(len(MOTION), np.float32), Gauge(AXIS / 2, 0.25, least=-0.5, most=1.2)
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "strength", "wanted"),
+    [
+        (0.0, 1.0, 1.0),
+        (0.5, 1.0, 1.2),  # as far as people go
+        (1.2, 0.3, 1.2),
+        (1.5, 1.0, 1.5),  # further already: left alone
+        (0.9, 2.0, 2.2),  # twice was asked for
+        (0.0, -0.3, -0.3),
+        (0.0, -1.0, -0.5),
+        (-0.7, -1.0, -0.7),
+        (0.2, -1.5, -1.0),
+        (-0.7, 0.5, -0.2),
+    ],
+)
+def test_edits_end_where_trained_people_do(place: float, strength: float, wanted: float) -> None:
+    before = latent()
+    before = replace(before, wplus=np.repeat(AXIS[None] * np.float32(2 * (place - 0.25)), 10, 0))
+    after = Editor({"age": GAUGED}, {"age": strength}).edit(before)
+    np.testing.assert_allclose(after.wplus @ GAUGED.gauge.weights + GAUGED.gauge.offset, wanted, atol=1e-5)
+
+
+def test_how_far_somebody_is_is_read_off_the_layers_that_change() -> None:
+    colours = np.zeros((10, 256), np.float32)
+    colours[5:] = 2 * AXIS
+    direction = replace(GAUGED, wplus=colours)
+    wplus = np.zeros((10, 256), np.float32)
+    wplus[:5] = 5 * AXIS  # the others are much further
+    assert within(direction, 1.0, wplus) == pytest.approx(0.95)
+    wplus[5:] = 1.5 * AXIS
+    assert within(direction, 1.0, wplus) == pytest.approx(0.2)

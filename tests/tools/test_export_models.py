@@ -178,4 +178,5 @@ def test_the_program_loads_what_was_exported(exported: Path) -> None:
     assert set(model.directions) == {*find_directions.EDITS, "smile"}
     hair, smile = model.directions["hair"], model.directions["smile"]
     assert np.abs(hair.wplus[:5]).max() == 0 < np.abs(hair.wplus[5:]).max(), "hair colour is for layers of colour"
-    assert np.abs(smile.wplus).max() == 0 < smile.motion[MOTION.index("corner_l")]
+    assert np.abs(smile.wplus).max() == 0 < smile.motion[MOTION.index("corner_l")] and smile.gauge is None
+    assert hair.gauge is not None and hair.gauge.weights.shape == (256,) and hair.gauge.most >= 1

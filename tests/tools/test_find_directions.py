@@ -65,6 +65,41 @@ def test_age_goes_up_and_presentation_to_masculine() -> None:
     assert (high < low)[:, column("femininity")].all()
 
 
+@pytest.mark.parametrize(
+    ("edit", "somebody", "wanted"),
+    [
+        ("age", {"age": 0.625}, 0.5),
+        ("child", {"age": 0.35}, 0.0),
+        ("hair_long", {"hair_wavy": 1.0}, 1.0),
+        ("hair_long", {"hair_bob": 1.0}, 0.0),
+        ("hair_red", {"hair_r": 0.40, "hair_g": 0.09, "hair_b": 0.025}, 1.0),
+        ("presentation", {"femininity": 0.5}, 0.5),
+    ],
+)
+def test_where_somebody_is_between_an_edits_ends(edit: str, somebody: dict[str, float], wanted: float) -> None:
+    from tools.find_directions import EDITS, ends
+
+    people = np.zeros((1, len(ATTRIBUTES)), np.float32)
+    for name, value in somebody.items():
+        people[0, column(name)] = value
+    assert EDITS[edit].place(people)[0] == pytest.approx(wanted, abs=1e-6)
+    low, high, _ = ends(edit, people)
+    assert EDITS[edit].place(low)[0] == pytest.approx(0, abs=1e-6)
+    assert EDITS[edit].place(high)[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_gauge_reads_places_off_codes() -> None:
+    from tools.find_directions import EDITS, gauge
+
+    random = np.random.default_rng(1)
+    people = random.uniform(0, 1, (400, len(ATTRIBUTES))).astype(np.float32)
+    mixed = np.linalg.qr(random.normal(size=(256, 256)))[0][: len(ATTRIBUTES)].astype(np.float32)
+    found = gauge("age", people, lambda attributes: attributes @ mixed)
+    read = people @ mixed @ found[:256] + found[256]
+    np.testing.assert_allclose(read, EDITS["age"].place(people), atol=0.02)
+    assert found[257] == pytest.approx(np.percentile(EDITS["age"].place(people), 1)) and found[258] >= 1
+
+
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """An untrained model, whose mapping takes one attribute less than the world has, as one from before did."""
