@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime import permissions
-from realtime.cameras import Mode
+from realtime.camera_modes import Mode
 
 DEV = Path("/dev")
 SYS = Path("/sys/class/video4linux")
