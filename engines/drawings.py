@@ -30,24 +30,28 @@ class DrawingEngine:
     """w float32 [1, dim] and motion float32 [1, motion] to the spatial motion code at 32, 64, 128 px; 256 too.
 
     file, streams, digest: ``motion_code.onnx``, see ``engines.openvino_engine``. One core computes one, because a
-    second would be half as busy and gain a tenth (docs/decisions/0081).
+    second would be half as busy and gain a tenth (docs/decisions/0081). channels_last: as networks in f32 and 8 bits
+    read them best; without it as they are drawn, which bf16 reads as well.
     """
 
-    def __init__(self, file: Path, *, streams: int = 1, digest: str = "") -> None:
+    def __init__(self, file: Path, *, streams: int = 1, digest: str = "", channels_last: bool = True) -> None:
         from engines.openvino_engine import OpenVinoEngine  # machines that draw on a GPU may not have it
 
         self._engine = OpenVinoEngine(file, threads=streams, streams=streams, digest=digest)
+        self._channels_last = channels_last
         self._local = threading.local()
 
     def infer(self, *inputs: Array) -> tuple[Array, ...]:
-        """The codes float32 [1, C, s, s], smallest first: views of memory with the channels last.
+        """The codes float32 [1, C, s, s], smallest first; with ``channels_last`` views of memory that lies so.
 
-        They are the engine's own and change with the same thread's third call from here.
+        They are the engine's own and change with the same thread's next call; channels last with the third from here.
         """
         start, fine, *finer = self._engine.infer(*inputs)
         (channels, size), first = fine.shape[1:3], start.shape[1]
         middle = _halved(fine[0])
         coarse = _halved(middle[_ROWS])
+        if not self._channels_last:
+            return np.concatenate([start[0], coarse])[None], middle[None], fine, *finer
         if not hasattr(self._local, "rooms"):
             shapes = [(size // 4, first + len(_ROWS)), (size // 2, channels), (size, channels)]
             shapes += [(maps.shape[-1], channels) for maps in finer]

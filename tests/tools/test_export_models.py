@@ -84,6 +84,10 @@ def test_exported_networks_equal_the_trained_ones(exported: Path, checkpoints: P
         # At the silhouette the depth is a steep root, and the finest waves multiply its rounding by a hundred.
         # Patterns are drawn with parabolas instead of sines: up to 0.006 off where three are added.
         assert error.max() < 2e-2 and np.quantile(error, 0.999) < 6e-3
+    plain = DrawingEngine(exported / "motion_code.onnx", channels_last=False)
+    for got, code in zip(codes, plain.infer(wplus[:, 0].numpy(), motion.numpy()), strict=True):
+        np.testing.assert_array_equal(got, code)
+        assert code.flags.c_contiguous and not got.flags.c_contiguous, "each as its networks read it"
     (rgba,) = engines["synthesis"].infer(wplus.numpy(), *drawn)
     np.testing.assert_allclose(rgba, want, atol=1e-3)
     (fast,) = OpenVinoEngine(exported / "synthesis_int8.onnx").infer(wplus.numpy(), *drawn)
