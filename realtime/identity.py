@@ -46,7 +46,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 # The colour that a part must be said to have to be seen in another: factor * seen ** power, linear, by
 # tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
-_PAINTED = {"skin": (0.857, 1.0), "lip": (1.135, 1.0), "hair": (0.938, 1.19)}
+_PAINTED = {"skin": (0.837, 1.0), "lip": (1.107, 1.0), "hair": (1.110, 1.23)}
 DARKEST = 0.004  # of what a linear colour is said to be
 _OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
