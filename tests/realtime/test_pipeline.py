@@ -121,6 +121,9 @@ class Step:
     def prepare(self) -> None:
         pass
 
+    def cover_ahead(self, frame: Frame, face: Face) -> None:
+        assert frame.frame_id == face.frame_id == self._step("cover_ahead", frame)[0]
+
     def generate(self, latent: Latent) -> Portrait:
         assert (latent.wplus == 2).all(), "the edited code is drawn"
         return Portrait(*self._step("generate", latent), np.zeros((8, 8, 4), np.uint8), latent.transform)
@@ -261,7 +264,7 @@ def test_frame_dropped_when_the_work_is_slower_than_the_camera() -> None:
 STEPS = ["track", "align", "encode", "smooth", "edit", "generate", "composite"]
 
 
-@pytest.mark.parametrize("failing", STEPS)
+@pytest.mark.parametrize("failing", [*STEPS, "cover_ahead"])
 def test_a_stage_that_raises_leaves_the_holding_picture(failing: str) -> None:
     rig = Rig(
         ListSource(frame(number) for number in range(9)), ListOutput(), ListOutput(), step=Step(failing=[failing])
