@@ -138,13 +138,29 @@ def test_the_critic_takes_its_share_of_the_gradient_and_learns_to_tell_apart(tra
     assert told[-1] < told[0]
 
 
-def test_a_step_with_the_critic_changes_both_networks(training, faces) -> None:
-    run = training.Training(faces, "cpu", eager=True)
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_step_with_the_critic_changes_both_networks(training, faces, bf16: bool) -> None:
+    run = training.Training(faces, "cpu", eager=True, bf16=bf16)
     before = [part.detach().clone() for part in (run.model.generator.convs[0].weight, next(run.critic.parameters()))]
     run.take(64, 2, 1e-3, sharpen=True)
     weights = [run.model.generator.convs[0].weight, *run.critic.parameters()]
     assert run.step == 1 and np.isfinite(run.loss) and all(w.grad is not None for w in weights)
     assert not torch.equal(before[0], weights[0]) and not torch.equal(before[1], next(run.critic.parameters()))
+
+
+@torch.no_grad()
+def test_only_what_is_convolved_is_in_bfloat16(training, faces) -> None:
+    torch.manual_seed(1)
+    exact = training.Training(faces, "cpu", eager=True)
+    rounded = training.Training(faces, "cpu", eager=True, bf16=True)
+    rounded.model.load_state_dict(exact.model.state_dict())
+    attributes, motion, _, _ = faces.batch(np.arange(2), 128)
+    (want, points), (got, same) = (
+        run.model.generator(training.mixed_codes(run.model, attributes, False), motion, 128) for run in (exact, rounded)
+    )
+    torch.testing.assert_close(same, points, rtol=0, atol=0)
+    for one, other in zip(got, want, strict=True):
+        assert one.dtype == torch.float32 and 0 < (one - other).abs().mean() < 0.02 * other.std()
 
 
 def critic_module():
