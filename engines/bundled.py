@@ -196,7 +196,7 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
     files = {part: verify(rows[row], folder) for part, row in {**taken, "directions": "directions"}.items()}
     with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
         precise = {"encoder": "auto", "mapping": "f32", "synthesis": precision}
-        turned = precision != "bf16"  # docs/decisions/0083
+        channels_last = precision != "bf16"  # docs/decisions/0083
         jobs: dict[str, Future[Any]] = {
             part: pool.submit(
                 OpenVinoEngine,
@@ -204,7 +204,7 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
                 precision=precise[part],
                 streams=streams if part == "synthesis" else 1,
                 digest=rows[taken[part]]["sha256"],
-                channels_last=turned and part == "synthesis",
+                channels_last=channels_last and part == "synthesis",
             )
             for part in taken
             if part in precise
@@ -212,7 +212,7 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
         if "motion_code" in taken:
             digest = rows[taken["motion_code"]]["sha256"]
             jobs["motion_code"] = pool.submit(
-                DrawingEngine, files["motion_code"], streams=streams, digest=digest, channels_last=turned
+                DrawingEngine, files["motion_code"], streams=streams, digest=digest, channels_last=channels_last
             )
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()}
     drawer = drawer or TwoNetworks(*(engines[part] for part in DRAWING))

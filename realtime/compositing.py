@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from realtime.backgrounds import Background
-from realtime.covering import BACKDROP_BLOCKS, blurred, cover_head, head_region
+from realtime.covering import BACKDROP_BLOCKS, blurred, head_region
 from realtime.frames import AnyPortrait, Face, Frame, Picture, Pixels, Portrait, Transform
 from realtime.holding import Holding, fitted
 from realtime.painting import Composition, Layer, OnCpu, Paints
@@ -126,8 +126,7 @@ class Compositor:
         layers = [Layer(portrait, self._framing.place(portrait, face.fresh, self._own_size()[1]))]
         if not self._camera_behind():
             return replace(empty, layers=layers)
-        canvas = empty.canvas if empty.own else empty.canvas.copy()
-        cover_head(canvas, face.landmarks)
+        canvas = OnCpu().covered(replace(empty, covered=[face]))
         return Composition(blurred(canvas, self._own_size(), BACKDROP_BLOCKS), layers=layers, own=True)
 
     def _crop(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:

@@ -26,8 +26,8 @@ def within(direction: Direction, strength: float, wplus: Floats) -> float:
     gauge = direction.gauge
     if gauge is None:
         return strength
-    rows = wplus[np.any(direction.wplus, axis=1)] if len(wplus) == len(direction.wplus) else wplus
-    place = float(rows.mean(axis=0) @ gauge.weights) + gauge.offset
+    changed = np.any(direction.wplus, axis=1)
+    place = float(wplus[changed].mean(axis=0) @ gauge.weights) + gauge.offset
     beyond = max(0.0, abs(strength) - 1.0)
     if strength > 0:
         return min(strength, max(0.0, gauge.most + beyond - place))

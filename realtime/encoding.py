@@ -94,7 +94,8 @@ class Encoder:
     def encode(self, face: Face, crop: Crop) -> Latent:
         """The code of one frame. Raises what the last look raised."""
         if self._looking is not None:
-            (self._who, self._w), self._looking = self._looking.result(), None
+            looking, self._looking = self._looking, None
+            self._who, self._w = looking.result()
         if self._model is not self._wanted:
             self._model = self._wanted
             self._w = None if self._who is None else self._code(self._who)

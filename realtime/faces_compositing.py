@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from realtime.compositing import Compositor, Size, _chained, _Framing, _pasted
-from realtime.covering import BACKDROP_BLOCKS, blurred, cover_heads
+from realtime.covering import BACKDROP_BLOCKS, blurred
 from realtime.errors import UsageError
 from realtime.faces import Lost
 from realtime.frames import AnyPortrait, Face, Frame, Picture, Pixels, Transform
 from realtime.holding import RETURN_NS, finished
-from realtime.painting import Composition, Layer, Paints
+from realtime.painting import Composition, Layer, OnCpu, Paints
 from realtime.settings import CompositingSettings
 
 SEEN_FADED = 0.1  # a fade that went further than this is not undone in one frame
@@ -86,21 +86,15 @@ class GroupCompositor(Compositor):
             return Composition(self._kept(lost, frame), own=True)
         self._everyone = Composition(empty.canvas, covered=faces)  # covered once more should somebody be lost
         if self._settings.mode == "scene":
-            self._everyone = Composition(blurred(self._covered(self._everyone), self._own_size(), BACKDROP_BLOCKS))
+            self._everyone = Composition(blurred(OnCpu().covered(self._everyone), self._own_size(), BACKDROP_BLOCKS))
         return self._everyone
-
-    def _covered(self, composition: Composition) -> Pixels:
-        """A copy of the canvas with the heads in it covered."""
-        canvas = composition.canvas.copy()
-        cover_heads(canvas, [face.landmarks for face in composition.covered])
-        return canvas
 
     def _kept(self, lost: Sequence[Lost], frame: Frame) -> Pixels:
         """The last picture in which everyone was covered, on its way to one beyond recognition."""
         gone = max(self._gone(one) for one in lost)
         if self._everyone is None or gone >= 1:
             return blurred(frame.pixels, self._own_size())
-        covered = self._covered(self._everyone)
+        covered = OnCpu().covered(self._everyone)
         self._everyone = Composition(covered)
         if gone <= 0:
             return covered.copy()
