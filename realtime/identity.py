@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear_rgb
+from realtime.irises import eye_colour
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -103,9 +104,9 @@ class IdentityEstimator:
         result = dict.fromkeys(ATTRIBUTES, 0.0)
         result.update(zip(PERSONAL, (float(value) for value in network), strict=True))
         hat = max(result["hat_beanie"], result["hat_cap"]) > GEAR_FROM
-        result.update(self._colours(hat))
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
+        result.update(self._colours(hat, human))
         beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
@@ -140,15 +141,20 @@ class IdentityEstimator:
         relative = sharp / max(float(np.median(sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
-    def _colours(self, hat: bool) -> Attributes:
-        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's."""
+    def _colours(self, hat: bool, human: bool) -> Attributes:
+        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's.
+
+        So are the eyes of a face that is drawn: their pupils are as large as human irises.
+        """
         result = {}
         for name, part in zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True):
             lab = self.colour(name)
-            if not np.isfinite(lab).all():
+            if not np.isfinite(lab).all() or (part == "iris" and not human):
                 continue  # the network's stays
             factor, power = _PAINTED.get(part, (1.0, 1.0))
             said = np.clip(factor * linear_rgb(lab) ** power, DARKEST, 1.0)
+            if part == "iris":
+                said = eye_colour(linear_rgb(lab), linear_rgb(self.colour("skin")))
             result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", said, strict=True)})
             if part == "hair":
                 result["grey"] = 0.0  # what is grey is in the colour as it was seen

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frames import Crop, Face, Floats, Pixels
+from realtime.irises import iris_colour
 
 Array = npt.NDArray[np.float64]
 
 SKIN = (50, 280, 101, 330, 205, 425, 36, 266, 151, 9, 108, 337, 69, 299)  # FaceMesh: cheeks, forehead
 LIPS = (0, 37, 267, 17, 84, 314)
-IRISES = ((468, (469, 470, 471, 472)), (473, (474, 475, 476, 477)))
 UPPER_LIP = (164, 167, 393, 165, 391)  # between nose and mouth
 CHIN = (199, 200, 175, 208, 428)
 HAIRLINE = (10, 109, 338, 67, 297, 103, 332)
@@ -45,7 +45,8 @@ class Look:
 
     weight: how much it counts, by how frontal the face is, 0 to 1.
     network: float64 [attributes], what the encoder network says.
-    colours: Lab of :data:`COLOURS`, float64 [3] each; not-a-number for clothes where none are seen.
+    colours: Lab of :data:`COLOURS`, float64 [3] each; not-a-number for clothes and eyes where none are
+        seen.
     figures: float64 [figures], proportions by :data:`FIGURES`.
     eyes: float32 [112, 192], the surroundings of the eyes in grey, upright and at one scale, 1 for bright skin.
     beside_jaw: share of the places beside the jaw that have the hair's colour; NaN where the room has it too.
@@ -70,10 +71,9 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
     lab = to_lab(crop.pixels)
     skin = np.percentile(patches(lab, points[list(SKIN), :2]), _LIT, axis=0)
     hair, near, bare = _hair(lab, points, skin)
-    eyes = np.median(np.concatenate([_ring(lab, points, iris) for iris in IRISES]), axis=0)
     lips = np.median(patches(lab, points[list(LIPS), :2]), axis=0)
     clothes = _clothes(lab, points, skin, hair)
-    colours = {"skin": skin, "lips": lips, "hair": hair, "eyes": eyes, "clothes": clothes}
+    colours = {"skin": skin, "lips": lips, "hair": hair, "eyes": iris_colour(lab, points), "clothes": clothes}
     upper_lip, chin = (np.median(patches(lab, points[list(part), :2])[:, 0]) for part in (UPPER_LIP, CHIN))
     turn = crop.rotation
     aside = np.array([np.arctan2(-turn[2, 0], turn[2, 2]), np.arcsin(np.clip(turn[2, 1], -1.0, 1.0))])
@@ -150,16 +150,6 @@ def _clothes(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
     seen = patches(lab, (points[33, :2] + points[263, :2]) / 2 + _CLOTHES * (scale, -scale))
     cloth = seen[(far(seen, skin) > _NO_SKIN) & (far(seen, hair, 0.7) > _HAIR_NEAR[0])]
     return np.median(cloth, axis=0) if len(cloth) >= 8 else np.full(3, np.nan)
-
-
-def _ring(lab: Array, points: Array, iris: tuple[int, tuple[int, ...]]) -> Array:
-    """Colours on a ring between the pupil and the edge of an iris, [n, 3]."""
-    centre, edge = points[iris[0], :2], points[list(iris[1]), :2]
-    angles = np.linspace(0.2 * np.pi, 0.8 * np.pi, 4)  # below the centre: lids and highlights are above
-    radius = 0.65 * np.linalg.norm(edge - centre, axis=1).mean()
-    places = centre + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
-    at = np.clip(np.rint(places).astype(int), 0, [lab.shape[1] - 1, lab.shape[0] - 1])
-    return np.asarray(lab[at[:, 1], at[:, 0]])
 
 
 def _beside_jaw(lab: Array, points: Array, rotation: Array, hair: Array, skin: Array, near: float) -> float:

@@ -146,22 +146,25 @@ class Studio:
     def matched(self, attributes: Attributes, wanted: dict[str, Array]) -> Attributes:
         """The same person with skin, lips and hair corrected until they look as ``wanted`` (Lab by name).
 
-        The best of several rounds; the attributes as they were when the avatar's face is not found.
+        Of each the best of several rounds: what brings hair nearer may take the skin further away. The attributes as
+        they were when the avatar's face is not found.
         """
-        best, least = attributes, np.inf
         hat = attributes["hat_beanie"] or attributes["hat_cap"]  # then that is what is seen above the forehead
+        parts = MATCHED | ({"hair": "gear"} if hat else {})
+        best, least = dict(attributes), dict.fromkeys(parts, np.inf)
         current = dict(attributes)
         for _ in range(ROUNDS):
             drawn = self.colours(current)
             if drawn is None:
                 break
-            off = sum(float(np.linalg.norm(drawn[name] - wanted[name])) for name in MATCHED)
-            if off < least:
-                best, least = dict(current), off
-            for name, part in (MATCHED | ({"hair": "gear"} if hat else {})).items():
+            for name, part in parts.items():
+                keys = [f"{part}_{channel}" for channel in "rgb"]
+                off = float(np.linalg.norm(drawn[name] - wanted[name]))
+                if off < least[name]:
+                    least[name] = off
+                    best.update({key: current[key] for key in keys})
                 gain = (linear_rgb(wanted[name]) + 1e-3) / (linear_rgb(drawn[name]) + 1e-3)
-                for channel, factor in zip("rgb", np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
-                    key = f"{part}_{channel}"
+                for key, factor in zip(keys, np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
                     current[key] = float(np.clip(current[key] * factor, DARKEST, 1.0))
         return best
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,13 @@ SCENERY_PX, FRAMES, NEAR = 512, 3, 10.0  # CIEDE2000 up to which colours are cal
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of somebody; hair None: not to be seen. presentation: f, m or "" (not told)."""
+    """What is known of somebody; hair None: not to be seen. presentation: f, m; eyes: light, brown; "": not told."""
 
     glasses: bool
     beard: bool
     hair: str | None
     presentation: str = ""
+    eyes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Row:
     beard: bool
     hair: bool | None
     presentation: bool | None
+    eyes: bool | None
     skin: float
     hair_colour: float
     live_skin: float
@@ -113,7 +116,8 @@ def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) 
     seen = {colour: identity.colour(colour) for colour in ("skin", "lips", "hair")}
     live = identity.estimate()
     traits = from_attributes(studio.matched(live, seen))
-    off, live_off = (_off(studio.colours(attributes), seen) for attributes in (to_attributes(traits), live))
+    made = to_attributes(traits)
+    off, live_off = (_off(studio.colours(attributes), seen) for attributes in (made, live))
     length, feminine = length_of(str(traits["hair"])), float(traits["femininity"]) > 0.5
     return Row(
         name=name,
@@ -121,12 +125,18 @@ def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) 
         beard=(traits["beard"] not in ("none", "stubble")) == truth.beard,
         hair=None if truth.hair is None else length == truth.hair,
         presentation=None if not truth.presentation else feminine == (truth.presentation == "f"),
+        eyes=None if not truth.eyes else kind_of_eyes(made) == truth.eyes,
         skin=off["skin"],
         hair_colour=np.nan if truth.hair in (None, "none") else off["hair"],
         live_skin=live_off["skin"],
         live_hair_colour=np.nan if truth.hair in (None, "none") else live_off["hair"],
         made=f"{traits['hair']}, glasses {traits['glasses']}, beard {traits['beard']}, age {float(traits['age']):.2f}",
     )
+
+
+def kind_of_eyes(attributes: Mapping[str, float]) -> str:
+    """``brown`` for eyes that are redder than green, as nature has them, else ``light``."""
+    return "brown" if attributes["iris_r"] > 1.25 * attributes["iris_g"] else "light"
 
 
 def _off(drawn: dict[str, Array] | None, seen: dict[str, Array]) -> dict[str, float]:
@@ -146,7 +156,7 @@ def of_media(media: Path, studio: Studio, seconds: float) -> list[Row]:
             except SourceError as error:
                 print(error, file=sys.stderr)
                 continue
-            truth = Truth(label["glasses"], label["beard"], hair, label["presentation"])
+            truth = Truth(label["glasses"], label["beard"], hair, label["presentation"], label["eyes"])
             rows.append(judge(f"{group[:-1]} {name}", studio, watched.identity, truth))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
@@ -185,6 +195,7 @@ def drawn_truth(who: npt.NDArray[np.float32]) -> Truth:
         beard=beard > 0.3,
         hair=length_of(style),
         presentation="f" if amount["femininity"] > 0.5 else "m",
+        eyes=kind_of_eyes({f"iris_{c}": float(who[index(f"iris_{c}")]) for c in "rgb"}),
     )
 
 
@@ -201,7 +212,7 @@ def before_scenery(rgba: Pixels, random: np.random.Generator) -> Pixels:
 def summary(rows: list[Row]) -> dict[str, Any]:
     """Shares that are right, and the median and 90th percentile of the colours' differences."""
     result: dict[str, Any] = {"people": len(rows)}
-    for trait in ("glasses", "beard", "hair", "presentation"):
+    for trait in ("glasses", "beard", "hair", "presentation", "eyes"):
         judged = [getattr(row, trait) for row in rows if getattr(row, trait) is not None]
         result[trait] = {"right": sum(judged), "of": len(judged)}
     for colour in ("skin", "hair_colour", "live_skin", "live_hair_colour"):
@@ -215,13 +226,14 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 def table(rows: list[Row]) -> str:
     """A markdown table, a row per person; what is wrong stands out."""
     lines = [
-        "| | glasses | beard | hair length | presentation | skin | hair colour | live: skin | hair colour | made |",
-        "|---|" + "---|" * 9,
+        "| | glasses | beard | hair length | presentation | eyes "
+        "| skin | hair colour | live: skin | hair colour | made |",
+        "|---|" + "---|" * 10,
     ]
     for row in rows:
         marks = [
             "" if value is None else "right" if value else "**wrong**"
-            for value in (row.glasses, row.beard, row.hair, row.presentation)
+            for value in (row.glasses, row.beard, row.hair, row.presentation, row.eyes)
         ]
         seen = (row.skin, row.hair_colour, row.live_skin, row.live_hair_colour)
         colours = ["" if np.isnan(value) else f"{value:.1f}" for value in seen]

@@ -7,7 +7,7 @@ import pytest
 
 from realtime.configuration import read_toml
 from realtime.traits import HAIR
-from tools.likeness import LABELS, LENGTHS, Row, before_scenery, delta_e, length_of, summary, table
+from tools.likeness import LABELS, LENGTHS, Row, before_scenery, delta_e, kind_of_eyes, length_of, summary, table
 
 
 @pytest.mark.parametrize(
@@ -34,22 +34,32 @@ def test_every_hair_style_has_a_length() -> None:
 def test_labels_are_complete() -> None:
     for group in read_toml(LABELS).values():
         for label in group.values():
-            assert set(label) == {"glasses", "beard", "hair", "presentation", "age"}
+            assert set(label) == {"glasses", "beard", "hair", "presentation", "age", "eyes"}
             assert label["hair"] in (*LENGTHS, "covered") and label["presentation"] in ("f", "m")
+            assert label["eyes"] in ("light", "brown", "")
+
+
+def test_kinds_of_eyes() -> None:
+    def kind(r: float, g: float, b: float) -> str:
+        return kind_of_eyes({"iris_r": r, "iris_g": g, "iris_b": b})
+
+    assert {kind(0.10, 0.045, 0.018), kind(0.16, 0.085, 0.03)} == {"brown"}
+    assert {kind(0.09, 0.20, 0.42), kind(0.07, 0.21, 0.10), kind(0.17, 0.21, 0.24)} == {"light"}
 
 
 def test_what_is_not_judged_is_left_out() -> None:
     rows = [
-        Row("a", True, False, None, True, 3.0, np.nan, 5.0, np.nan, "bob"),
-        Row("b", True, True, True, None, 12.0, 4.0, 7.0, 8.0, "long"),
+        Row("a", True, False, None, True, None, 3.0, np.nan, 5.0, np.nan, "bob"),
+        Row("b", True, True, True, None, False, 12.0, 4.0, 7.0, 8.0, "long"),
     ]
     result = summary(rows)
     assert result["people"] == 2 and result["glasses"] == {"right": 2, "of": 2}
     assert result["hair"] == {"right": 1, "of": 1} and result["beard"] == {"right": 1, "of": 2}
+    assert result["eyes"] == {"right": 0, "of": 1}
     assert (result["skin"]["median"], result["skin"]["near"]) == (7.5, 1)
     assert result["hair_colour"] == {"median": 4.0, "p90": 4.0, "near": 1, "of": 1}
     assert (result["live_skin"]["median"], result["live_hair_colour"]["of"]) == (6.0, 1)
-    assert table(rows).splitlines()[2] == "| a | right | **wrong** |  | right | 3.0 |  | 5.0 |  | bob |"
+    assert table(rows).splitlines()[2] == "| a | right | **wrong** |  | right |  | 3.0 |  | 5.0 |  | bob |"
 
 
 def test_drawn_heads_stand_before_scenery() -> None:

@@ -36,6 +36,9 @@ HAIRS = np.array(
         (0.80, 0.66, 0.42),
     ]
 )
+# Black hair in a room is darker than anything between HAIRS: BLACKS of the heads have it, up to PALEST times as light.
+BLACK, BLACKS, PALEST = np.array((0.0036, 0.0032, 0.0030)), 0.18, 5.0
+DARKEST = 0.003
 DYED = np.array([(0.55, 0.10, 0.35), (0.10, 0.25, 0.60), (0.20, 0.10, 0.42), (0.05, 0.42, 0.36), (0.75, 0.25, 0.40)])
 IRISES = np.array(
     [(0.10, 0.045, 0.018), (0.16, 0.085, 0.03), (0.09, 0.20, 0.42), (0.07, 0.21, 0.10), (0.17, 0.21, 0.24)]
@@ -101,6 +104,7 @@ def person(random: Random, domain: str | None = None) -> Floats:
     age = float(r.choice([r.uniform(0, 0.2), r.uniform(0.22, 0.5), r.uniform(0.5, 1)], p=[0.15, 0.6, 0.25]))
     skin = np.clip(_between(r, SKINS) * (1, r.uniform(*GREENER), r.uniform(*BLUER)), 0, 1)
     hair = _between(r, HAIRS, 0.35) if r.random() < 0.86 else DYED[r.integers(len(DYED))] * r.uniform(0.7, 1.3)
+    hair = BLACK * r.uniform(1, PALEST) * r.uniform(0.9, 1.1, 3) if r.random() < BLACKS else hair
     lip = np.clip(skin * (0.80, 0.50, 0.52), 0, 1)
     make_up = float(r.uniform(0.3, 1) if fem > 0.6 and age > 0.2 and r.random() < 0.45 else 0)
     if make_up:
@@ -120,7 +124,10 @@ def person(random: Random, domain: str | None = None) -> Floats:
     values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r) | _gear(r, fem) | _domain(r, domain)
     cloth = r.uniform(0.03, 0.7, 3) if r.random() < 0.7 else np.full(3, r.choice([0.03, 0.15, 0.75]))
     for name, rgb in dict(skin=skin, hair=hair, iris=_between(r, IRISES, 0.3), lip=lip, cloth=cloth).items():
-        values |= {f"{name}_{c}": float(v) for c, v in zip("rgb", np.clip(rgb, 0.01, 1), strict=True)}
+        values |= {
+            f"{name}_{c}": float(v)
+            for c, v in zip("rgb", np.clip(rgb, DARKEST if name == "hair" else 0.01, 1), strict=True)
+        }
     return plain(**{"hair_short": 0.0, **{"frame_" + c: v for c, v in zip("rgb", _frame(r), strict=True)}, **values})
 
 
@@ -135,7 +142,7 @@ def near(random: Random) -> Floats:
     calm = [index(name) for name in ("yaw", "pitch", "roll", "jaw_open", "lip_upper", "lip_lower", "brow_l", "brow_r")]
     kept[calm] *= r.uniform(0.3, 1.0)
     hair = _between(r, HAIRS) * (1.0 if r.random() < 0.6 else 0.3)
-    kept[[index(f"hair_{c}") for c in "rgb"]] = np.clip(hair, 0.01, 1)
+    kept[[index(f"hair_{c}") for c in "rgb"]] = np.clip(hair, DARKEST, 1)
     kept[index("eye_size")] = r.uniform(0.6, 1.0)
     kept[index("domain_natural")] = r.uniform(0.7, 1.0)
     kept[index("light_x")], kept[index("light_warmth")] = r.uniform(-1.0, 1.0), r.uniform(-1.0, 1.0)

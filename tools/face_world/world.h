@@ -423,7 +423,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     if (q.freckles > .02f) {
         V cheek = shift(s, .30f, -.15f, .62f), bridge = shift(p, 0, -.06f, .80f);
         F zone = clampf(1.3f * (exp_(dot(cheek, cheek) * -16.f) + .8f * exp_(dot(bridge, bridge) * -22.f)), 0.f, 1.f);
-        F spots = step_smooth(.66f, .84f, gyroid(fluff_place(p), FINE_FLUFF));
+        F spots = step_smooth(.84f, .94f, gyroid(fluff_place(p), FINE_FLUFF));
         a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
     }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
@@ -464,7 +464,9 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
             tint = tint * (1.f + h.natural * .20f * sin_(fine.fine * 2.f + fine.warp * 3.f));
         }
         if (h.clay + h.comic > .01f) tint = mix(tint, hair, bc(h.clay + h.comic));
-        SURFACE(HAIR, tint, .30f - .05f * h.natural, 12.f + 6.f * h.natural, 0.f)
+        // black hair shines in narrower bands, or they make most of it grey
+        float black = clampu(1.f - (q.hair_r + q.hair_g + q.hair_b) * (1.f - q.grey) / .09f - q.grey, 0.f, 1.f);
+        SURFACE(HAIR, tint, .30f - .05f * h.natural - .08f * black, 12.f + 6.f * h.natural + 10.f * black, 0.f)
     }
     SURFACE(BEARD, hair * (.80f + .18f * gyroid(fluff_place(p), FINE_FLUFF)), .04f, 10.f, 0.f)
     SURFACE(CLOTH, colour(q.cloth_r, q.cloth_g, q.cloth_b), .03f, 8.f, .1f)
@@ -510,6 +512,11 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
         s.gloss = s.gloss * (1.f - .93f * h.clay);
         s.soft = mix(s.soft, bc(.9f), bc(h.clay * .8f));
     }
+    // no bags under young eyes: the skin there is lit as if it were flat
+    V cheek = in_head(p, h), under = shift(vec(absf(cheek.x), cheek.y, cheek.z), h.eye_x + .06f, h.eye_y - .13f, .76f);
+    F rested = sel(skin, exp_(dot(under, under) * -20.f), bc(0.f)) * (1.f - .75f * h.elder);
+    V flat = rotate(h.head, vec(.35f * cheek.x, bc(.05f), bc(.95f)));
+    n = unit(mix(n, flat, .75f * rested));
     V key = to_light(q.light_x, q.light_y, q.light_z), fill = to_light(-q.light_x, .1f, .8f), rim = to_light(q.light_x > 0 ? -.6f : .6f, .5f, -.8f);
     F nl = dot(n, key), wrap = s.soft * .4f;
     F diffuse = clampf((nl + wrap) / (1.f + wrap), 0.f, 1.f);
@@ -527,6 +534,8 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
         weight *= .55f;
     }
     ao = clampf(1.f - (1.35f - .35f * h.natural) * ao, .45f, 1.f);
+    ao = mix(ao, bc(1.f), .75f * rested);
+    shadow = mix(shadow, bc(1.f), .6f * rested);
     M tooth = hit.material == bc((float)TEETH);   // a smile is white in any light
     ao = sel(tooth, hi(ao, .90f), ao);
     shadow = sel(tooth, hi(shadow, .80f), shadow);
