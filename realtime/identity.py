@@ -49,6 +49,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 # tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
 _PAINTED = {"skin": (0.837, 1.0), "lip": (1.107, 1.0), "hair": (1.110, 1.23)}
 DARKEST = 0.004  # of what a linear colour is said to be
+_GREENEST = 68.0  # degrees of hue in Lab; people before cameras: 24 to 62
 _OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
@@ -130,6 +131,10 @@ class IdentityEstimator:
         known = np.isfinite(seen).all(axis=1)
         return weighted_median(seen[known], weights[known]) if known.any() else np.full(3, np.nan)
 
+    def _lit(self) -> Array:
+        """Lab of the better lit skin over the frames."""
+        return weighted_median(np.array([look.lit for look in self._looks]), self._weights())
+
     def glasses_edge(self) -> float:
         """``bridge_edge`` of the mean picture of all frames: eyes move, glasses do not."""
         mean = np.average([look.eyes for look in self._looks], axis=0, weights=self._weights())
@@ -151,10 +156,12 @@ class IdentityEstimator:
             lab = self.colour(name)
             if not np.isfinite(lab).all() or (part == "iris" and not human):
                 continue  # the network's stays
-            factor, power = _PAINTED.get(part, (1.0, 1.0))
-            said = np.clip(factor * linear_rgb(lab) ** power, DARKEST, 1.0)
             if part == "iris":
-                said = eye_colour(linear_rgb(lab), linear_rgb(self.colour("skin")))
+                said = eye_colour(linear_rgb(lab), linear_rgb(self._lit()), self.glasses_edge() > GLASSES_EDGE)
+            else:
+                factor, power = _PAINTED.get(part, (1.0, 1.0))
+                lab = as_skin(lab) if part == "skin" else lab
+                said = np.clip(factor * linear_rgb(lab) ** power, DARKEST, 1.0)
             result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", said, strict=True)})
             if part == "hair":
                 result["grey"] = 0.0  # what is grey is in the colour as it was seen
@@ -177,12 +184,12 @@ class IdentityEstimator:
     def _shaven(self, weights: Array) -> tuple[bool, bool]:
         """Whether upper lip and chin are seen to be skin. Of hair that is nearly as light as skin nothing is told."""
         light = weighted_median(np.array([(look.upper_lip, look.chin) for look in self._looks]), weights)
-        dark = self.colour("hair")[0] < _DARK_HAIR * self.colour("skin")[0]
+        dark = self.colour("hair")[0] < _DARK_HAIR * self._lit()[0]
         return bool(dark and light[0] > _SHAVEN), bool(dark and light[1] > _SHAVEN)
 
     def _femininity(self, weights: Array, unusual: Array, beside: float, network: float) -> float:
         """0 to 1 from proportions, how red the lips are against the skin, hair beside the jaw, and the network."""
-        redder = np.array([look.colours["lips"][1] - look.colours["skin"][1] for look in self._looks])
+        redder = np.array([look.colours["lips"][1] - look.lit[1] for look in self._looks])
         lips = float(weighted_median(redder[:, None], weights)[0])
         shape = sum(_FEMININE[name] * value for name, value in zip(FIGURES, unusual, strict=True)) + 0.09
         score = float(np.clip(shape / 0.27, -2, 2)) + float(np.clip((lips - 7.6) / 1.9, -2, 2))
@@ -196,6 +203,15 @@ class IdentityEstimator:
         worn = self.glasses_edge() > GLASSES_EDGE
         square = attributes["glasses_square"] > attributes["glasses_round"]
         return {"glasses_round": float(worn and not square), "glasses_square": float(worn and square)}
+
+
+def as_skin(lab: Array) -> Array:
+    """A colour that skin can have next to ``lab``, Lab float64 [3]: under odd light a camera sees it green."""
+    hue, most = math.atan2(lab[2], lab[1]), math.radians(_GREENEST)
+    if abs(hue) <= most:
+        return lab
+    chroma = math.hypot(lab[1], lab[2])
+    return np.array([lab[0], chroma * math.cos(most), math.copysign(chroma * math.sin(most), lab[2])])
 
 
 def proportioned(unusual: Array) -> Attributes:

@@ -19,6 +19,10 @@ from realtime.irises import iris_colour
 Array = npt.NDArray[np.float64]
 
 SKIN = (50, 280, 101, 330, 205, 425, 36, 266, 151, 9, 108, 337, 69, 299)  # FaceMesh: cheeks, forehead
+FACE = (  # the same as areas
+    (117, 118, 119, 100, 142, 36, 205, 187, 123), (346, 347, 348, 329, 371, 266, 425, 411, 352),
+    (69, 108, 151, 337, 299, 9),
+)  # fmt: skip
 LIPS = (0, 37, 267, 17, 84, 314)
 UPPER_LIP = (164, 167, 393, 165, 391)  # between nose and mouth
 CHIN = (199, 200, 175, 208, 428)
@@ -33,7 +37,8 @@ EYES_SHAPE, EYES_SCALE, EYES_ROW = (112, 192), 120.0, 36
 _BESIDE = np.array([(x, y, -0.5) for x in np.linspace(0.85, 1.1, 6) for y in np.linspace(-0.95, -0.5, 6)])
 # Where clothes are (x, y of the head's frame), far below the chin.
 _CLOTHES = np.array([(x, y) for x in np.linspace(-0.9, 0.9, 8) for y in np.linspace(-2.1, -1.75, 4)])
-_LIT = 80.0  # percentile of the places on the face: skin is what its better lit parts show
+_LIT = 80.0  # percentile of the places on the face: what its better lit parts show
+_IN_SHADOW = 0.65  # of their lightness, below which hair or a hard shadow lies on the face
 _NO_SKIN = 12.0  # Lab distance, lightness weighted less, from which a colour is not skin in shade
 _HAIR_NEAR = (12.0, 24.0)  # Lab distances within which a colour counts as the hair's: for even and for uneven hair
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
@@ -45,8 +50,8 @@ class Look:
 
     weight: how much it counts, by how frontal the face is, 0 to 1.
     network: float64 [attributes], what the encoder network says.
-    colours: Lab of :data:`COLOURS`, float64 [3] each; not-a-number for clothes and eyes where none are
-        seen.
+    colours: Lab of :data:`COLOURS`, float64 [3] each; not-a-number for clothes and eyes where none are seen.
+    lit: Lab of the better lit skin, float64 [3].
     figures: float64 [figures], proportions by :data:`FIGURES`.
     eyes: float32 [112, 192], the surroundings of the eyes in grey, upright and at one scale, 1 for bright skin.
     beside_jaw: share of the places beside the jaw that have the hair's colour; NaN where the room has it too.
@@ -57,6 +62,7 @@ class Look:
     weight: float
     network: Array
     colours: dict[str, Array]
+    lit: Array
     figures: Array
     eyes: Floats
     beside_jaw: float
@@ -69,11 +75,17 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
     """The evidence of one frame; ``network`` is the encoder's answer for the crop [attributes]."""
     points = in_crop(face, crop)
     lab = to_lab(crop.pixels)
-    skin = np.percentile(patches(lab, points[list(SKIN), :2]), _LIT, axis=0)
-    hair, near, bare = _hair(lab, points, skin)
+    lit = np.percentile(patches(lab, points[list(SKIN), :2]), _LIT, axis=0)
+    hair, near, bare = _hair(lab, points, lit)
     lips = np.median(patches(lab, points[list(LIPS), :2]), axis=0)
-    clothes = _clothes(lab, points, skin, hair)
-    colours = {"skin": skin, "lips": lips, "hair": hair, "eyes": iris_colour(lab, points), "clothes": clothes}
+    clothes = _clothes(lab, points, lit, hair)
+    colours = {
+        "skin": _skin(lab, points, lit),
+        "lips": lips,
+        "hair": hair,
+        "eyes": iris_colour(lab, points),
+        "clothes": clothes,
+    }
     upper_lip, chin = (np.median(patches(lab, points[list(part), :2])[:, 0]) for part in (UPPER_LIP, CHIN))
     turn = crop.rotation
     aside = np.array([np.arctan2(-turn[2, 0], turn[2, 2]), np.arcsin(np.clip(turn[2, 1], -1.0, 1.0))])
@@ -81,12 +93,13 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
         weight=float(np.exp(-(aside @ aside) / (2 * _FRONTAL**2))),
         network=np.asarray(network, np.float64),
         colours=colours,
+        lit=lit,
         figures=proportions(face, crop),
         eyes=eye_picture(crop.pixels, points),
-        beside_jaw=_beside_jaw(lab, points, turn, hair, skin, near),
+        beside_jaw=_beside_jaw(lab, points, turn, hair, lit, near),
         bare=bare,
-        upper_lip=float(upper_lip / max(skin[0], 1.0)),
-        chin=float(chin / max(skin[0], 1.0)),
+        upper_lip=float(upper_lip / max(lit[0], 1.0)),
+        chin=float(chin / max(lit[0], 1.0)),
     )
 
 
@@ -129,6 +142,15 @@ def patches(picture: Array, places: Array) -> Array:
 def far(colours: Array, from_: Array, lightness: float = 0.6) -> Array:
     """Lab distances [n] in which lightness counts less: light and shade change it."""
     return np.asarray(np.linalg.norm((colours - from_) * (lightness, 1.0, 1.0), axis=-1))
+
+
+def _skin(lab: Array, points: Array, lit: Array) -> Array:
+    """The skin's Lab colour: the median of cheeks and forehead where they are not in shadow; ``lit`` without any."""
+    inside = np.zeros(lab.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.rint(points[list(area), :2]).astype(np.int32) for area in FACE], (1,))
+    seen = lab[inside > 0]
+    seen = seen[seen[:, 0] > _IN_SHADOW * lit[0]]
+    return np.median(seen, axis=0) if len(seen) else lit
 
 
 def _hair(lab: Array, points: Array, skin: Array) -> tuple[Array, float, float]:

@@ -1,8 +1,8 @@
 """Where avatars are made: a face is watched, its avatar is drawn, and the drawn colours are brought to the person's.
 
 The drawn colour of skin depends on light and shade as the generator paints them, so it is not computed but looked at:
-the avatar is drawn, its face is tracked and measured like the person's, and the attribute is corrected by what is
-missing, a few times over.
+the avatar is drawn, its face is measured like the person's, and the attributes are corrected by what is missing
+(``realtime.colour_matching``).
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES
+from engines.attributes import ATTRIBUTES, PERSONAL
 from engines.bundled import LAYERS, BundledModel, load
 from engines.motion import AT_REST
 from realtime.alignment import Aligner
 from realtime.capture import Stalled, open_source
 from realtime.clock import SystemClock
+from realtime.colour_matching import brought_together
 from realtime.errors import SourceError
 from realtime.frames import Crop, Face, Floats, Frame, Picture, Pixels
-from realtime.identity import DARKEST, IdentityEstimator
-from realtime.identity_cues import Look, at_rest, linear_rgb, look
+from realtime.identity import DARKEST, IdentityEstimator, as_skin
+from realtime.identity_cues import Look, at_rest, look
 from realtime.settings import Settings
 from realtime.tracking import Tracker
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MATCHED = {"skin": "skin", "lips": "lip", "hair": "hair"}  # the attribute's first part by the colour's name
-ROUNDS, _STEP, _PATIENCE_S = 5, 0.9, 20.0
+ROUNDS, _PATIENCE_S = 6, 20.0
 VIEW_PX, PAPER, _RENEW_S = 512, 150, 0.03
 
 Array = npt.NDArray[np.float64]
@@ -139,34 +140,40 @@ class Studio:
 
     def colours(self, attributes: Attributes) -> dict[str, Array] | None:
         """The Lab colours of the drawn avatar, measured as a person's are; None when its face is not found."""
+        face = self._face_of(attributes)
+        return None if face is None else self._colours(attributes, face)
+
+    def _face_of(self, attributes: Attributes) -> Face | None:
         self._tracker.reset()
-        seen = self.look(Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX)))
-        return None if seen is None else seen[0].colours
+        return self._tracker.track(Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX)))
+
+    def _colours(self, attributes: Attributes, face: Face) -> dict[str, Array]:
+        """The Lab colours of an avatar whose face is there."""
+        crop = self._aligner.align(Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX)), face)
+        return look(face, crop, np.zeros(len(PERSONAL), np.float32)).colours
 
     def matched(self, attributes: Attributes, wanted: dict[str, Array]) -> Attributes:
         """The same person with skin, lips and hair corrected until they look as ``wanted`` (Lab by name).
 
-        Of each the best of several rounds: what brings hair nearer may take the skin further away. The attributes as
-        they were when the avatar's face is not found.
+        The attributes as they were when the avatar's face is not found.
         """
+        face = self._face_of(attributes)
+        if face is None:
+            return attributes
         hat = attributes["hat_beanie"] or attributes["hat_cap"]  # then that is what is seen above the forehead
         parts = MATCHED | ({"hair": "gear"} if hat else {})
-        best, least = dict(attributes), dict.fromkeys(parts, np.inf)
-        current = dict(attributes)
-        for _ in range(ROUNDS):
-            drawn = self.colours(current)
-            if drawn is None:
-                break
-            for name, part in parts.items():
-                keys = [f"{part}_{channel}" for channel in "rgb"]
-                off = float(np.linalg.norm(drawn[name] - wanted[name]))
-                if off < least[name]:
-                    least[name] = off
-                    best.update({key: current[key] for key in keys})
-                gain = (linear_rgb(wanted[name]) + 1e-3) / (linear_rgb(drawn[name]) + 1e-3)
-                for key, factor in zip(keys, np.clip(gain, 0.3, 3.0) ** _STEP, strict=True):
-                    current[key] = float(np.clip(current[key] * factor, DARKEST, 1.0))
-        return best
+        names = [f"{part}_{channel}" for part in parts.values() for channel in "rgb"]
+
+        def person(said: Array) -> Attributes:
+            return {**attributes, **{name: float(value) for name, value in zip(names, said, strict=True)}}
+
+        def seen(said: Array) -> Array:
+            colours = self._colours(person(said), face)
+            return np.concatenate([colours[name] for name in parts])
+
+        said = np.array([attributes[name] for name in names])
+        goal = np.concatenate([as_skin(wanted[name]) if name == "skin" else wanted[name] for name in parts])
+        return person(brought_together(seen, said, goal, (DARKEST, 1.0), ROUNDS))
 
 
 def read_photo(path: Path) -> Pixels:

@@ -23,8 +23,8 @@ PAINTS = {  # linear RGB, as the heads for training have them
     "dark brown": np.array((0.10, 0.045, 0.018)), "brown": np.array((0.16, 0.085, 0.03)),
     "green": np.array((0.12, 0.21, 0.15)), "grey": np.array((0.17, 0.21, 0.24)), "blue": np.array((0.09, 0.20, 0.42)),
 }  # fmt: skip
-# Over the people of the test media: red by green, of the iris by the skin, is 0.4 to 0.8 in six with light eyes and
-# 0.9 to 2.7 in eleven with brown ones; blue by green 0.9 to 1.2 in grey and green ones, 1.4 and more in blue ones.
+# Over the people of the test media: red by green, of the iris by the skin, is 0.6 to 0.8 in five with light eyes and
+# 0.9 to 2.5 in ten with brown ones; blue by green 0.9 to 1.2 in grey and green ones, 1.4 in the bluest.
 _RED, _BLUE = ((0.80, 0.90), (0.0, 1.0)), (0.95, 1.25, 1.8)
 _PALE = (0.04, 0.20)  # as light as so much of the skin: dark and light brown
 _FINER, _WIDEST, _INNER, _LEAST = 4, 256, 0.85, 30  # pixels of the crop are parted in so many; radius; of it; pixels
@@ -40,16 +40,17 @@ def iris_colour(lab: Array, points: Array) -> Array:
     return np.mean(seen, axis=0) if seen else np.full(3, np.nan)
 
 
-def eye_colour(iris: Array, skin: Array) -> Array:
+def eye_colour(iris: Array, skin: Array, behind_glasses: bool = False) -> Array:
     """The colour of eyes as they are painted: linear RGB float64 [3] between those of :data:`PAINTS`.
 
-    iris, skin: what is seen of them, linear RGB float64 [3].
+    iris, skin: what is seen of them, linear RGB float64 [3]. Behind glasses, which mirror screens in blue, all are
+    brown, as most are.
     """
     beside = (iris + 1e-4) / (skin + 1e-4)
     red, _, blue = beside / beside[1]
     brown = _mixed(float(beside.mean()), _PALE, "dark brown", "brown")
     light = _mixed(float(blue), _BLUE, "green", "grey", "blue")
-    share = np.interp(red, *_RED)
+    share = 1.0 if behind_glasses else np.interp(red, *_RED)
     return np.asarray(share * brown + (1 - share) * light)
 
 

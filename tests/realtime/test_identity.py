@@ -11,6 +11,7 @@ from realtime.identity import (
     MOST_LOOKS,
     PEOPLE,
     IdentityEstimator,
+    as_skin,
     proportioned,
     styled,
     weighted_median,
@@ -34,7 +35,9 @@ def look(
         "hair": np.array([20.0, 5.0, 8.0]), "eyes": np.array([30.0, 3.0, 5.0]), "clothes": np.full(3, np.nan),
     }  # fmt: skip
     figures = USUAL + unusual * SPREAD
-    return Look(weight, np.array(list(answers.values())), colours, figures, eyes, beside, 0.0, lip, chin)
+    return Look(
+        weight, np.array(list(answers.values())), colours, colours["skin"], figures, eyes, beside, 0.0, lip, chin
+    )
 
 
 def estimate(*looks: Look) -> dict[str, float]:
@@ -59,6 +62,32 @@ def test_above_the_forehead_of_somebody_with_a_hat_is_the_hat() -> None:
     assert (worn["hair_r"], worn["hair_g"]) == (0.4, 0.2) and 0 < worn["gear_g"] != bare["gear_g"]
     assert bare["hair_g"] < worn["gear_g"], "highlights make dark hair lighter than it is said to be, a hat has none"
     assert bare["hair_long"] + bare["hair_bob"] + bare["hair_wavy"] == 1.0 and worn["hair_short"] == 1.0
+
+
+def test_skin_is_never_said_to_be_green() -> None:
+    usual = np.array([60.0, 17.0, 20.0])
+    np.testing.assert_array_equal(as_skin(usual), usual)
+    for green in (np.array([63.0, 2.0, 38.0]), np.array([63.0, -8.0, 30.0]), np.array([63.0, -8.0, -30.0])):
+        said = as_skin(green)
+        assert said[1] > 0.3 * abs(said[2]) and said[0] == 63.0
+        assert np.hypot(*said[1:]) == pytest.approx(np.hypot(*green[1:])) and said[2] * green[2] > 0
+    np.testing.assert_array_equal(as_skin(np.array([50.0, 0.0, 0.0])), (50.0, 0.0, 0.0))
+
+
+def test_brown_eyes_are_told_from_light_ones_but_behind_glasses_and_on_drawn_faces() -> None:
+    def eyes(lab: tuple[float, float, float], **known: float) -> tuple[float, ...]:
+        one = look(iris_r=0.5, iris_g=0.6, iris_b=0.7, **known)
+        one.colours["eyes"] = np.array(lab)
+        attributes = estimate(one)
+        return tuple(attributes[f"iris_{c}"] for c in "rgb")
+
+    brown, blue = eyes((20.0, 8.0, 9.0)), eyes((35.0, -2.0, -12.0))
+    assert brown[0] > 1.5 * brown[1] > 1.5 * brown[2] and blue[2] > blue[1] > blue[0]
+    behind = eyes((35.0, -2.0, -12.0), glasses=0.5)
+    assert behind[0] > 1.5 * behind[1], "glasses mirror screens"
+    np.testing.assert_allclose(eyes((35.0, -2.0, -12.0), unusual=3.0), (0.5, 0.6, 0.7), atol=1e-6)
+    unseen = eyes((np.nan, np.nan, np.nan))
+    np.testing.assert_allclose(unseen, (0.5, 0.6, 0.7), atol=1e-6)
 
 
 def test_a_hat_or_headphones_are_guessed_only_when_sure() -> None:
