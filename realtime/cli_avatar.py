@@ -16,7 +16,7 @@ from rich.table import Table
 
 from realtime.command import console, guarded
 from realtime.errors import OutputError, UsageError
-from realtime.traits import TRAITS, Value, assignment, from_attributes, over, usual
+from realtime.traits import TRAITS, Value, assignment, from_attributes, in_portrait_light, over, usual
 
 if TYPE_CHECKING:
     from realtime.avatars import Avatar, AvatarStore
@@ -63,7 +63,7 @@ def create(
             watched = studio.watch(source or ["0"], seconds)
             identity = watched.identity
             seen = {colour: identity.colour(colour) for colour in ("skin", "lips", "hair")}
-            attributes = studio.matched(identity.estimate(), seen)
+            attributes = studio.matched(in_portrait_light(identity.estimate()), seen)
             avatar = _avatar(name, over(from_attributes(attributes), given))
             store.save(avatar, replace=replace)
             _say(f"looked at {len(identity)} of {watched.frames} frames with a face; estimated:")

@@ -18,9 +18,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
+from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, LIGHT, PERSONAL, decided
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear_rgb
 from realtime.irises import eye_colour
+from realtime.said_colours import PARTS, to_say
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -45,9 +46,6 @@ AVATARS: dict[str, tuple[float, float]] = {
     "eye_distance": (1.0, 0.035), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
     "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
 }  # fmt: skip
-# The colour that a part must be said to have to be seen in another: factor * seen ** power, linear, by
-# tools/likeness.py --colours. Highlights make dark hair lighter than it is said to be.
-_PAINTED = {"skin": (0.837, 1.0), "lip": (1.107, 1.0), "hair": (1.110, 1.23)}
 DARKEST = 0.004  # of what a linear colour is said to be
 _GREENEST = 68.0  # degrees of hue in Lab; people before cameras: 24 to 62
 _OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
@@ -107,7 +105,9 @@ class IdentityEstimator:
         hat = max(result["hat_beanie"], result["hat_cap"]) > GEAR_FROM
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
-        result.update(self._colours(hat, human))
+        lit = decided(result)  # the light that it will be drawn in
+        light = np.array([lit[name] for name in LIGHT])
+        result.update(self._colours(hat, human, light))
         beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
@@ -146,26 +146,25 @@ class IdentityEstimator:
         relative = sharp / max(float(np.median(sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
-    def _colours(self, hat: bool, human: bool) -> Attributes:
+    def _colours(self, hat: bool, human: bool, light: Array) -> Attributes:
         """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's.
 
         So are the eyes of a face that is drawn: their pupils are as large as human irises.
         """
-        result = {}
-        for name, part in zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True):
-            lab = self.colour(name)
-            if not np.isfinite(lab).all() or (part == "iris" and not human):
-                continue  # the network's stays
-            if part == "iris":
-                said = eye_colour(linear_rgb(lab), linear_rgb(self._lit()), self.glasses_edge() > GLASSES_EDGE)
-            else:
-                factor, power = _PAINTED.get(part, (1.0, 1.0))
-                lab = as_skin(lab) if part == "skin" else lab
-                said = np.clip(factor * linear_rgb(lab) ** power, DARKEST, 1.0)
-            result.update({f"{part}_{c}": float(v) for c, v in zip("rgb", said, strict=True)})
-            if part == "hair":
-                result["grey"] = 0.0  # what is grey is in the colour as it was seen
-        return result
+        parts = dict(zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True))
+        labs = {part: self.colour(name) for name, part in parts.items()}
+        labs["skin"] = as_skin(labs["skin"])
+        said = {part: linear_rgb(lab) for part, lab in labs.items() if np.isfinite(lab).all()}
+        said.update(to_say({part: said[part] for part in PARTS if part in said}, light))
+        eyes = said.pop("iris", None)
+        if human and eyes is not None:
+            said["iris"] = eye_colour(eyes, linear_rgb(self._lit()), self.glasses_edge() > GLASSES_EDGE)
+        result = {
+            f"{part}_{c}": float(np.clip(value, DARKEST, 1.0))
+            for part, colour in said.items()
+            for c, value in zip("rgb", colour, strict=True)
+        }
+        return result | ({"grey": 0.0} if "hair" in said else {})  # what is grey is in the colour as it was seen
 
     def _unusual(self, weights: Array) -> Array:
         """How far each proportion is from people's mean, in spreads, float64 [figures]."""

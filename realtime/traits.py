@@ -80,6 +80,11 @@ PORTRAIT_LIGHT: dict[str, float] = {
 }
 
 
+def in_portrait_light(attributes: Attributes) -> dict[str, float]:
+    """The same person in the light that avatars are drawn in."""
+    return {**attributes, **PORTRAIT_LIGHT}
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """A trait that is a number from ``low`` to ``high``; ``usual`` where nothing is known."""

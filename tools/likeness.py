@@ -10,13 +10,15 @@ compared with the labels. Skin and hair are compared by CIEDE2000: the colour of
 person's, against the person's; *live* is before the colours are corrected by looking at the drawn avatar, as the
 program does without an avatar.
 
---proportions prints the mean and spread of people's proportions for ``realtime/identity.py``, --colours how the
-attributes of skin, lips and hair follow from the colours that are seen, over drawn people.
+--proportions prints the mean and spread of people's proportions for ``realtime/identity.py``, --colours writes how the
+attributes of skin, lips and hair follow from the colours that are seen (``realtime/said_colours.json``), over 400 drawn
+people or as many as --drawn tells.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -28,20 +30,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES
+from engines.attributes import ATTRIBUTES, LIGHT, decided
 from realtime.configuration import read_toml
 from realtime.errors import SourceError
 from realtime.frames import Frame, Pixels
 from realtime.identity import IdentityEstimator, weighted_median
 from realtime.identity_cues import FIGURES, linear_rgb
-from realtime.identity_studio import Studio
+from realtime.identity_studio import MATCHED, Studio
+from realtime.said_colours import FILE, PARTS, fitted
 from realtime.settings import Settings
-from realtime.traits import from_attributes, to_attributes
+from realtime.traits import from_attributes, in_portrait_light, to_attributes
 from tools.record import record
 
 Array = npt.NDArray[np.float64]
 
 LABELS = Path(__file__).with_name("likeness_labels.toml")
+SAID = Path(__file__).parents[1] / "realtime" / FILE
 LENGTHS = {
     "none": ("bald",),
     "short": ("buzz", "short", "side-part", "quiff", "curly", "afro"),
@@ -115,7 +119,7 @@ def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) 
     """Make the avatar of what was seen, draw it and compare."""
     seen = {colour: identity.colour(colour) for colour in ("skin", "lips", "hair")}
     live = identity.estimate()
-    traits = from_attributes(studio.matched(live, seen))
+    traits = from_attributes(studio.matched(in_portrait_light(live), seen))
     made = to_attributes(traits)
     off, live_off = (_off(studio.colours(attributes), seen) for attributes in (made, live))
     length, feminine = length_of(str(traits["hair"])), float(traits["femininity"]) > 0.5
@@ -255,29 +259,25 @@ def proportions(media: Path, studio: Studio, seconds: float) -> str:
     return "\n".join(f'"{name}": ({mean:.3f}, {spread:.3f}),' for name, mean, spread in rows)
 
 
-def painted(studio: Studio, count: int, seed: int) -> str:
-    """Factor and power from seen to said colours over drawn people, one line a part: of the logarithms of their means
-    over the channels. Skin and lips have a power of 1; hair's is the ratio of the spreads."""
+def painted(studio: Studio, count: int, seed: int) -> dict[str, Any]:
+    """What ``realtime/said_colours.json`` holds: over drawn people, what was said to the generator and what is seen."""
     from tools.face_world import index
     from tools.face_world.sampling import person
 
     random = np.random.default_rng(seed)
-    logs: dict[str, list[Array]] = {"skin": [], "lip": [], "hair": []}
-    for _ in range(count):
+    pairs: list[tuple[Array, Array, Array]] = []
+    while len(pairs) < count:
         row = person(random, "toon")
-        who = {name: float(row[index(name)]) for name in ATTRIBUTES} | {"grey": 0.0}
+        who = decided({name: float(row[index(name)]) for name in ATTRIBUTES} | {"grey": 0.0})
+        if who["hair_bald"] or who["hat_beanie"] or who["hat_cap"]:
+            continue
         drawn = studio.colours(who)
-        for part, colour in zip(logs, ("skin", "lips", "hair"), strict=True):
-            covered = part == "hair" and (who["hair_bald"] or who["hat_beanie"] or who["hat_cap"])
-            if drawn is not None and not covered:
-                said = np.mean([who[f"{part}_{c}"] for c in "rgb"])
-                logs[part].append(np.log([said + 1e-3, linear_rgb(drawn[colour]).mean() + 1e-3]))
-    lines = []
-    for part, pairs in logs.items():
-        said, seen = np.transpose(pairs)
-        power = float(said.std() / seen.std()) if part == "hair" else 1.0
-        lines.append(f'"{part}": ({np.exp(np.median(said - power * seen)):.3f}, {power:.2f}),')
-    return "\n".join(lines)
+        if drawn is not None:
+            seen = np.concatenate([linear_rgb(drawn[name]) for name in MATCHED])
+            said = np.array([who[f"{part}_{c}"] for part in PARTS for c in "rgb"])
+            pairs.append((seen, np.array([who[name] for name in LIGHT]), said))
+    seen_, light, said_ = (np.array(columns) for columns in zip(*pairs, strict=True))
+    return fitted(seen_, light, said_)
 
 
 def main() -> None:
@@ -296,7 +296,7 @@ def main() -> None:
             print(proportions(o.media, studio, o.seconds))
             return
         if o.colours:
-            print(painted(studio, o.drawn or 120, o.seed))
+            SAID.write_text(json.dumps(painted(studio, o.drawn or 400, o.seed)) + "\n", "utf-8")
             return
         media = of_media(o.media, studio, o.seconds) if o.media else []
         drawn = of_drawn(o.drawn, studio, o.seed)

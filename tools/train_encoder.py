@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import time
 from pathlib import Path
 
 import torch
@@ -37,6 +36,7 @@ from tools.encoder_pictures import augment, reduced
 from tools.encoder_rooms import surroundings
 from tools.face_world import names
 from tools.train_generator import Faces
+from tools.training import spend, write
 
 # Measures that only these show; elsewhere they are not asked for.
 SHOWN_BY = {
@@ -153,8 +153,7 @@ class Training:
     def save(self) -> None:
         """Write the file, whole or not at all."""
         state = {part: getattr(self, part).state_dict() for part in ("model", "average", "optimiser")}
-        torch.save({**state, "spent": self.spent, "steps": self.steps}, self.file.with_suffix(".new"))
-        self.file.with_suffix(".new").replace(self.file)
+        write({**state, "spent": self.spent, "steps": self.steps}, self.file)
 
 
 def main() -> None:
@@ -219,18 +218,18 @@ def train(o: argparse.Namespace) -> None:
     unseen = reduced(held_out)
     training = Training(begun(None if file.exists() else o.start, heads), file, o.device)
     heads.generator.manual_seed(round(training.spent * 1000) + 1)  # go on with other pictures than at the start
-    last, saved_at = time.monotonic(), training.spent
-    while (through := training.spent / (60 * o.minutes)) < 1:
+    total, loss = 60 * o.minutes, math.nan
+
+    def take() -> None:
+        nonlocal loss
         seen, wanted = heads.pictures(o.batch)
-        loss = training.step(seen.to(o.device), wanted.to(o.device), through, o.rate)
-        now = time.monotonic()
-        training.spent, last = training.spent + min(now - last, 10.0), now
-        if training.spent - saved_at > 120 or training.spent >= 60 * o.minutes:
-            training.save()
-            figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(training.average, held_out, unseen).items())
-            done = f"{training.spent / 60:.1f} min, {training.steps} steps"
-            print(f"{done}, loss {loss:.3f}, held-out {figures}", flush=True)
-            saved_at = training.spent
+        loss = training.step(seen.to(o.device), wanted.to(o.device), training.spent / total, o.rate)
+
+    def told() -> str:
+        figures = ", ".join(f"{k} {v:.3f}" for k, v in evaluate(training.average, held_out, unseen).items())
+        return f"{training.steps} steps, loss {loss:.3f}, held-out {figures}"
+
+    spend(training, total, take, training.save, told, every_s=120)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ import argparse
 import math
 import os
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,7 @@ from tools.critic import Critic, balanced, telling_apart
 from tools.face_world import names, points
 from tools.face_world.sampling import SPREADS
 from tools.gates import open_gates
+from tools.training import spend, write
 
 SIZES, BATCHES, RATES = (64, 128, 256), (32, 12, 6), (2e-3, 1.2e-3, 8e-4)
 READERS, FASTER = ("inject", "painted", "cover"), 3.0  # what reads the maps learns from few pictures each
@@ -290,8 +291,7 @@ class Training:
         """Write a checkpoint in one piece."""
         state = {name: part.state_dict() for name, part in self._further().items()}
         state |= {"model": self.model.state_dict(), "average": self.average.state_dict()}
-        torch.save({**state, "spent": self.spent, "step": self.step}, file.with_suffix(".new"))
-        file.with_suffix(".new").replace(file)
+        write({**state, "spent": self.spent, "step": self.step}, file)
 
     def _further(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {"optimiser": self.optimiser, "critic": self.critic, "critic_optimiser": self.critic_optimiser}
@@ -307,9 +307,11 @@ def train(
     batches: tuple[int, ...] = BATCHES,
 ) -> None:
     """Train until the minutes of every size are spent, at these highest rates, at last with the critic."""
-    last, saved_at, stage_was, total = time.monotonic(), run.spent, -1, 60 * sum(minutes)
-    while (place := stage_of(run.spent, minutes))[1] < 1:
-        stage, through = place
+    total, stage_was = 60 * sum(minutes), -1
+
+    def take() -> None:
+        nonlocal stage_was
+        stage, through = stage_of(run.spent, minutes)
         if stage != stage_was and stage_was >= 0:
             run.average.module.load_state_dict(run.model.state_dict())
         stage_was, size = stage, SIZES[stage]
@@ -317,18 +319,16 @@ def train(
         least = SHARPENING if sharpened else 0.04
         rate = rates[stage] * min(1.0, 20 * through + 0.05) * max(least, 0.5 + 0.5 * math.cos(math.pi * through))
         run.take(size, batches[stage], rate, sharpened)
-        now = time.monotonic()
-        run.spent, last = run.spent + min(now - last, 10.0), now
-        if run.spent - saved_at > 180 or stage_of(run.spent, minutes)[1] >= 1:
-            run.save(file)
-            ratio, iou = evaluate(run.average.module, held_out, size)
-            print(
-                f"{run.spent / 60:.1f} min, {size} px, step {run.step}, loss {run.loss:.4f}, "
-                f"held-out PSNR {ratio:.2f} dB, alpha IoU {iou:.4f}, {len(run.faces)} pictures",
-                flush=True,
-            )
-            saved_at, last = run.spent, time.monotonic()
-            run.faces.refresh()
+
+    def told() -> str:
+        ratio, iou = evaluate(run.average.module, held_out, SIZES[stage_was])
+        run.faces.refresh()
+        return (
+            f"{SIZES[stage_was]} px, step {run.step}, loss {run.loss:.4f}, held-out PSNR {ratio:.2f} dB, "
+            f"alpha IoU {iou:.4f}, {len(run.faces)} pictures"
+        )
+
+    spend(run, total, take, partial(run.save, file), told)
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from engines.portrait_top import SIZE, LargeGenerator, Top, begin, window_map
 from engines.spatial_code import drawing, head_map, project
 from tools.train_generator import Faces, Model, averaged, distance, keep_memory, mixed_codes, ratios, weights
+from tools.training import spend, write
 
 HEADS, WINDOWS, EDGE, MARGIN = 4, 2, 128, 4  # heads a step, windows of each; a window's edge and what of it is border
 # What begins as the level below is good already: it learns slowly. Numbers that read W meet 256 others in every pixel.
@@ -126,8 +127,7 @@ class Training:
     def save(self, file: Path) -> None:
         """Write a checkpoint in one piece."""
         state = {name: getattr(self, name).state_dict() for name in ("top", "average", "optimiser")}
-        torch.save({**state, "spent": self.spent, "step": self.step}, file.with_suffix(".new"))
-        file.with_suffix(".new").replace(file)
+        write({**state, "spent": self.spent, "step": self.step}, file)
 
 
 @torch.no_grad()
@@ -154,22 +154,21 @@ def evaluate(model: Model, top: Top, faces: Faces, count: int = 24) -> tuple[flo
 
 def train(run: Training, held_out: Faces, minutes: float, file: Path) -> None:
     """Train until the minutes are spent."""
-    last, saved_at, total = time.monotonic(), run.spent, 60 * minutes
-    while run.spent < total:
+    total = 60 * minutes
+
+    def take() -> None:
         through = run.spent / total
         run.take(RATE * min(1.0, 50 * through + 0.05) * max(0.04, 0.5 + 0.5 * math.cos(math.pi * through)))
-        now = time.monotonic()
-        run.spent, last = run.spent + min(now - last, 10.0), now
-        if run.spent - saved_at > 180 or run.spent >= total:
-            run.save(file)
-            own, doubled = evaluate(run.model, run.average.module, held_out)
-            print(
-                f"{run.spent / 60:.1f} min, step {run.step}, loss {run.loss:.4f}, held-out PSNR at {SIZE} px "
-                f"{own:.2f} dB, the doubled picture's {doubled:.2f} dB, {len(run.faces)} pictures",
-                flush=True,
-            )
-            saved_at, last = run.spent, time.monotonic()
-            run.faces.refresh()
+
+    def told() -> str:
+        own, doubled = evaluate(run.model, run.average.module, held_out)
+        run.faces.refresh()
+        return (
+            f"step {run.step}, loss {run.loss:.4f}, held-out PSNR at {SIZE} px {own:.2f} dB, "
+            f"the doubled picture's {doubled:.2f} dB, {len(run.faces)} pictures"
+        )
+
+    spend(run, total, take, partial(run.save, file), told)
 
 
 def load_top(file: Path) -> Top:

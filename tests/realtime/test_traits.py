@@ -116,3 +116,9 @@ def test_amounts_outside_their_range_are_drawn_in() -> None:
     wild = {**traits.to_attributes({}), "jaw_width": 9.0, "eye_size": -3.0}
     back = traits.from_attributes(wild)
     assert (back["jaw-width"], back["eye-size"]) == (1.14, 0.85)
+
+
+def test_portrait_light_is_the_light_of_avatars() -> None:
+    person = {**traits.to_attributes({"age": 0.7}), "light_x": 0.5, "exposure": 0.8}
+    assert traits.in_portrait_light(person) == traits.to_attributes({"age": 0.7})
+    assert person["exposure"] == 0.8

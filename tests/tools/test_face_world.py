@@ -81,7 +81,7 @@ def test_every_parameter_is_seen(face_world, sampling, half: slice) -> None:
         pairs += [sampling.plain(**base), sampling.plain(**{**base, name: now + step})]
     pictures = face_world.draw(np.stack(pairs), 32).astype(int)
     for name, before, after in zip(names, pictures[::2], pictures[1::2], strict=True):
-        assert np.abs(after - before).max() > 8, f"{name} changes nothing"
+        assert np.abs(after - before).max() > 5, f"{name} changes nothing"
 
 
 def test_points_are_projected_as_the_generator_does(face_world, sampling) -> None:

@@ -39,6 +39,7 @@ HAIRS = np.array(
 # Black hair in a room is darker than anything between HAIRS: BLACKS of the heads have it, up to PALEST times as light.
 BLACK, BLACKS, PALEST = np.array((0.0036, 0.0032, 0.0030)), 0.18, 5.0
 DARKEST = 0.003
+OTHER_LIPS = 0.45  # of the heads have lips that do not go with their skin, or a generator takes the one for the other
 DYED = np.array([(0.55, 0.10, 0.35), (0.10, 0.25, 0.60), (0.20, 0.10, 0.42), (0.05, 0.42, 0.36), (0.75, 0.25, 0.40)])
 IRISES = np.array(
     [(0.10, 0.045, 0.018), (0.16, 0.085, 0.03), (0.09, 0.20, 0.42), (0.07, 0.21, 0.10), (0.17, 0.21, 0.24)]
@@ -106,6 +107,8 @@ def person(random: Random, domain: str | None = None) -> Floats:
     hair = _between(r, HAIRS, 0.35) if r.random() < 0.86 else DYED[r.integers(len(DYED))] * r.uniform(0.7, 1.3)
     hair = BLACK * r.uniform(1, PALEST) * r.uniform(0.9, 1.1, 3) if r.random() < BLACKS else hair
     lip = np.clip(skin * (0.80, 0.50, 0.52), 0, 1)
+    if r.random() < OTHER_LIPS:
+        lip = np.clip(lip * r.uniform(0.6, 1.8) * r.uniform(0.85, 1.15, 3), 0, 1)
     make_up = float(r.uniform(0.3, 1) if fem > 0.6 and age > 0.2 and r.random() < 0.45 else 0)
     if make_up:
         lip = lip * (1 - make_up) + make_up * np.array(
