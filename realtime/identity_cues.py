@@ -27,6 +27,7 @@ LIPS = (0, 37, 267, 17, 84, 314)
 UPPER_LIP = (164, 167, 393, 165, 391)  # between nose and mouth
 CHIN = (199, 200, 175, 208, 428)
 HAIRLINE = (10, 109, 338, 67, 297, 103, 332)
+FOREHEAD = ((10, 151), (109, 108), (338, 337))  # from the hairline down to above the brows
 ABOVE = (0.10, 0.13, 0.16, 0.19)  # of the face's height, above the hairline
 BROWS = (105, 66, 107, 334, 296, 336)
 COLOURS = ("skin", "lips", "hair", "eyes", "clothes")
@@ -56,6 +57,7 @@ class Look:
     eyes: float32 [112, 192], the surroundings of the eyes in grey, upright and at one scale, 1 for bright skin.
     beside_jaw: share of the places beside the jaw that have the hair's colour; NaN where the room has it too.
     bare: share of the places above the forehead that look like skin.
+    fringe: share of the places down the middle of the forehead that look more like the hair than like skin.
     upper_lip, chin: how light these are, 1 for the skin.
     """
 
@@ -67,6 +69,7 @@ class Look:
     eyes: Floats
     beside_jaw: float
     bare: float
+    fringe: float
     upper_lip: float
     chin: float
 
@@ -98,6 +101,7 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
         eyes=eye_picture(crop.pixels, points),
         beside_jaw=_beside_jaw(lab, points, turn, hair, lit, near),
         bare=bare,
+        fringe=_fringe(lab, points, hair, lit),
         upper_lip=float(upper_lip / max(lit[0], 1.0)),
         chin=float(chin / max(lit[0], 1.0)),
     )
@@ -164,6 +168,13 @@ def _hair(lab: Array, points: Array, skin: Array) -> tuple[Array, float, float]:
     colour = np.median(hair, axis=0)
     spread = float(np.median(np.linalg.norm(hair - colour, axis=1)))
     return colour, float(np.clip(2.5 * spread, *_HAIR_NEAR)), bare
+
+
+def _fringe(lab: Array, points: Array, hair: Array, skin: Array) -> float:
+    """See :class:`Look`."""
+    top, bottom = (points[[pair[end] for pair in FOREHEAD], :2] for end in (0, 1))
+    seen = patches(lab, np.concatenate([top + down * (bottom - top) for down in (0.2, 0.4, 0.6, 0.8)]))
+    return float((far(seen, hair, 0.7) < far(seen, skin, 0.7)).mean())
 
 
 def _clothes(lab: Array, points: Array, skin: Array, hair: Array) -> Array:

@@ -24,7 +24,7 @@ SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
 
 def look(
     weight: float = 1.0, skin: float = 60.0, unusual: float = 0.0, glasses: float = 0.0, beside: float = 0.0,
-    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, **network: float,
+    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, fringe: float = 0.0, **network: float,
 ) -> Look:  # fmt: skip
     """One frame: skin's lightness, proportions in spreads, how dark a bridge of glasses is, the network's answers."""
     answers = dict.fromkeys(PERSONAL, 0.0) | {"hair_short": 0.9, "age": 0.4, "femininity": 0.5} | network
@@ -36,7 +36,17 @@ def look(
     }  # fmt: skip
     figures = USUAL + unusual * SPREAD
     return Look(
-        weight, np.array(list(answers.values())), colours, colours["skin"], figures, eyes, beside, 0.0, lip, chin
+        weight,
+        np.array(list(answers.values())),
+        colours,
+        colours["skin"],
+        figures,
+        eyes,
+        beside,
+        0.0,
+        fringe,
+        lip,
+        chin,
     )
 
 
@@ -93,6 +103,13 @@ def test_brown_eyes_are_told_from_light_ones_but_behind_glasses_and_on_drawn_fac
 def test_a_hat_or_headphones_are_guessed_only_when_sure() -> None:
     for name in GEAR:
         assert estimate(look(**{name: 0.75}))[name] == 0.0 and estimate(look(**{name: 0.97}))[name] == 1.0
+
+
+def test_hair_down_the_forehead_is_a_fringe_and_a_hat_is_not() -> None:
+    assert estimate(look(fringe=0.9))["fringe"] == 1.0 and estimate(look(fringe=0.3))["fringe"] == 0.0
+    assert estimate(look(fringe=0.9), look(fringe=0.0), look(fringe=0.0))["fringe"] == 0.0
+    assert estimate(look(fringe=0.9, hat_cap=0.99))["fringe"] == 0.0
+    assert estimate(look(fringe=0.9, unusual=3.0))["fringe"] == 0.0, "of drawn faces the network knows"
 
 
 def test_grey_is_in_the_colour_of_hair_that_is_seen() -> None:

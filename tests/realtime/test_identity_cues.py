@@ -111,6 +111,16 @@ def test_a_turned_head_weighs_less() -> None:
     assert cues.look(face_of(turn), crop_of(scene(), turn), NETWORK).weight < 0.2
 
 
+def test_a_fringe_is_hair_down_the_forehead() -> None:
+    face = face_of()
+    for (top, bottom), x in zip(cues.FOREHEAD, (128, 116, 140), strict=True):
+        face.landmarks[top, :2], face.landmarks[bottom, :2] = (x, 82), (x, 100)
+    assert cues.look(face, crop_of(scene()), NETWORK).fringe == 0.0
+    hanging = scene()
+    cv2.rectangle(hanging, (90, 70), (166, 104), HAIR, -1)
+    assert cues.look(face, crop_of(hanging), NETWORK).fringe == 1.0
+
+
 def test_a_face_that_came_out_wrong_is_no_error() -> None:
     points = np.zeros((478, 3), np.float32)
     evidence = cues.look(Face(0, 0, points, True), crop_of(scene()), NETWORK)
