@@ -46,8 +46,8 @@ AVATARS: dict[str, tuple[float, float]] = {
     "eye_distance": (1.0, 0.035), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
     "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
 }  # fmt: skip
-DARKEST = 0.004  # of what a linear colour is said to be
-_GREENEST = 68.0  # degrees of hue in Lab; people before cameras: 24 to 62
+DARKEST = 0.003  # of what a linear colour is said to be
+_GREENEST, _PALEST = 68.0, 88.0  # degrees of hue and lightness in Lab; people before cameras: 24 to 62, up to 86
 _OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
@@ -208,12 +208,13 @@ class IdentityEstimator:
 
 
 def as_skin(lab: Array) -> Array:
-    """A colour that skin can have next to ``lab``, Lab float64 [3]: under odd light a camera sees it green."""
+    """A colour that skin can have near ``lab``, Lab float64 [3]: under odd light a camera sees it green, or white."""
     hue, most = math.atan2(lab[2], lab[1]), math.radians(_GREENEST)
-    if abs(hue) <= most:
-        return lab
-    chroma = math.hypot(lab[1], lab[2])
-    return np.array([lab[0], chroma * math.cos(most), math.copysign(chroma * math.sin(most), lab[2])])
+    a, b = lab[1], lab[2]
+    if abs(hue) > most:
+        chroma = math.hypot(a, b)
+        a, b = chroma * math.cos(most), math.copysign(chroma * math.sin(most), b)
+    return np.array([min(lab[0], _PALEST), a, b])
 
 
 def proportioned(unusual: Array) -> Attributes:

@@ -82,6 +82,7 @@ def test_skin_is_never_said_to_be_green() -> None:
         assert said[1] > 0.3 * abs(said[2]) and said[0] == 63.0
         assert np.hypot(*said[1:]) == pytest.approx(np.hypot(*green[1:])) and said[2] * green[2] > 0
     np.testing.assert_array_equal(as_skin(np.array([50.0, 0.0, 0.0])), (50.0, 0.0, 0.0))
+    np.testing.assert_array_equal(as_skin(np.array([96.0, 10.0, 8.0])), (88.0, 10.0, 8.0))
 
 
 def test_brown_eyes_are_told_from_light_ones_but_behind_glasses_and_on_drawn_faces() -> None:
