@@ -87,12 +87,14 @@ def temples(rays: Rays, eye: Tensor) -> Tensor:
     ax, az, bz = side * front, 0.82, -0.02
     nx, nz = torch.full_like(ax, az - bz), side * back - ax  # the planes' normals in x and z, [N, 2]
     along = torch.stack([nx, torch.zeros_like(nx), nz], -1) @ rays.way
+    # Seen along its plane an arm is behind its rim, and where the plane is met is anywhere, far outside of the head.
+    open_ = torch.sigmoid((along.abs() - 0.08) / 0.01)
     along = torch.where(along.abs() < 0.05, 0.05, along)
     start = (ax - rays.start[:, :1]) * nx + (az - rays.start[:, 2:]) * nz
     distance = start[..., None] / along
     _, y, z = rays.at(distance)
     inside = torch.sigmoid((z - bz) / 0.03) * torch.sigmoid((az - z) / 0.03)
-    arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside * before_face(rays, distance)
+    arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside * before_face(rays, distance) * open_
     return arms.sum(1, keepdim=True)
 
 

@@ -34,6 +34,7 @@ from realtime.tracking import Tracker
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MATCHED = {"skin": "skin", "lips": "lip", "hair": "hair"}  # the attribute's first part by the colour's name
 ROUNDS, _PATIENCE_S = 6, 20.0
+_WEIGHS = {"skin": 2.0, "lips": 0.7, "hair": 1.0}  # where not everything can be as wanted
 VIEW_PX, PAPER, _RENEW_S = 512, 150, 0.03
 
 Array = npt.NDArray[np.float64]
@@ -169,10 +170,11 @@ class Studio:
 
         def seen(said: Array) -> Array:
             colours = self._colours(person(said), face)
-            return np.concatenate([colours[name] for name in parts])
+            return np.concatenate([_WEIGHS[name] * colours[name] for name in parts])
 
         said = np.array([attributes[name] for name in names])
-        goal = np.concatenate([as_skin(wanted[name]) if name == "skin" else wanted[name] for name in parts])
+        true = {**wanted, "skin": as_skin(wanted["skin"])}
+        goal = np.concatenate([_WEIGHS[name] * true[name] for name in parts])
         return person(brought_together(seen, said, goal, (DARKEST, 1.0), ROUNDS))
 
 

@@ -34,6 +34,19 @@ def test_rims_lie_on_the_drawn_glasses(kind: str, row: int) -> None:
     assert rim.sum() > 60 and drawn[rim].mean() > 0.8
 
 
+def test_the_arms_of_glasses_stay_on_the_head_while_it_turns() -> None:
+    turns = np.linspace(-0.4, 0.4, 161)
+    rows = np.stack([plain(yaw=yaw) for yaw in turns])
+    rest = torch.from_numpy(np.array(points(rows)[1]))
+    motion = torch.from_numpy(rows[:, [names().index(name) for name in MOTION]])
+    arms = np.concatenate(
+        [head_map(rest[i : i + 23], motion[i : i + 23], 64)[:, WAVES + 21] for i in range(0, 161, 23)]
+    )
+    head = draw(np.stack([plain(yaw=yaw) for yaw in (-0.4, 0.0, 0.4)]), 64)[..., 3].max(0) > 0
+    beside = ~(np.roll(head, 4, 1) | head | np.roll(head, -4, 1))
+    assert arms.max() > 0.6 and np.abs(arms[:, beside]).max() < 0.2
+
+
 @pytest.mark.parametrize("gaze", [-0.7, 0.0, 0.7])
 def test_pupils_are_dark_and_lie_in_the_opened_eye(gaze: float) -> None:
     maps, picture = maps_and_picture(gaze_x=gaze, gaze_y=0.3, **POSE)
