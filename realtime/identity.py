@@ -130,13 +130,17 @@ class IdentityEstimator:
 
         Not-a-number where no frame shows it.
         """
-        seen, weights = np.array([look.colours[name] for look in self._looks]), self._weights()
+        return self._median(np.array([look.colours[name] for look in self._looks]))
+
+    def _median(self, seen: Array) -> Array:
+        """Over the frames that show something, [frames, 3] to [3]; not-a-number where none does."""
+        weights = self._weights()
         known = np.isfinite(seen).all(axis=1)
         return weighted_median(seen[known], weights[known]) if known.any() else np.full(3, np.nan)
 
     def _lit(self) -> Array:
         """Lab of the better lit skin over the frames."""
-        return weighted_median(np.array([look.lit for look in self._looks]), self._weights())
+        return self._median(np.array([look.lit for look in self._looks]))
 
     def glasses_edge(self) -> float:
         """``bridge_edge`` of the mean picture of all frames: eyes move, glasses do not."""
@@ -150,18 +154,18 @@ class IdentityEstimator:
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
     def _colours(self, hat: bool, human: bool, light: Array) -> Attributes:
-        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's.
-
-        So are the eyes of a face that is drawn: their pupils are as large as human irises.
-        """
+        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's."""
         parts = dict(zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True))
         labs = {part: self.colour(name) for name, part in parts.items()}
         labs["skin"] = as_skin(labs["skin"])
         said = {part: linear_rgb(lab) for part, lab in labs.items() if np.isfinite(lab).all()}
         said.update(to_say({part: said[part] for part in PARTS if part in said}, light))
         eyes = said.pop("iris", None)
+        drawn = self._median(np.array([look.drawn_eyes for look in self._looks]))
         if human and eyes is not None:
             said["iris"] = eye_colour(eyes, linear_rgb(self._lit()), self.glasses_edge() > GLASSES_EDGE)
+        elif not human and np.isfinite(drawn).all():
+            said["iris"] = linear_rgb(drawn)
         result = {
             f"{part}_{c}": float(np.clip(value, DARKEST, 1.0))
             for part, colour in said.items()

@@ -53,6 +53,7 @@ class Look:
     network: float64 [attributes], what the encoder network says.
     colours: Lab of :data:`COLOURS`, float64 [3] each; not-a-number for clothes and eyes where none are seen.
     lit: Lab of the better lit skin, float64 [3].
+    drawn_eyes: Lab of the eyes if the face is a drawn one, float64 [3]; not-a-number where they are closed.
     figures: float64 [figures], proportions by :data:`FIGURES`.
     eyes: float32 [112, 192], the surroundings of the eyes in grey, upright and at one scale, 1 for bright skin.
     beside_jaw: share of the places beside the jaw that have the hair's colour; NaN where the room has it too.
@@ -65,6 +66,7 @@ class Look:
     network: Array
     colours: dict[str, Array]
     lit: Array
+    drawn_eyes: Array
     figures: Array
     eyes: Floats
     beside_jaw: float
@@ -97,6 +99,7 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
         network=np.asarray(network, np.float64),
         colours=colours,
         lit=lit,
+        drawn_eyes=iris_colour(lab, points, drawn=True),
         figures=proportions(face, crop),
         eyes=eye_picture(crop.pixels, points),
         beside_jaw=_beside_jaw(lab, points, turn, hair, lit, near),

@@ -27,16 +27,20 @@ PAINTS = {  # linear RGB, as the heads for training have them
 # 0.9 to 2.5 in ten with brown ones; blue by green 0.9 to 1.2 in grey and green ones, 1.4 in the bluest.
 _RED, _BLUE = ((0.80, 0.90), (0.0, 1.0)), (0.95, 1.25, 1.8)
 _PALE = (0.04, 0.20)  # as light as so much of the skin: dark and light brown
-_FINER, _WIDEST, _INNER, _LEAST = 4, 256, 0.85, 30  # pixels of the crop are parted in so many; radius; of it; pixels
-_BETWEEN = (40, 85)  # percentiles of lightness: darker is the pupil, lighter a reflection
+_FINER, _WIDEST, _LEAST = 4, 256, 30  # pixels of the crop are parted in so many; largest radius; fewest pixels of those
+# Of the radius that FaceMesh finds, and percentiles of lightness: darker is the pupil, lighter a reflection.
+_HUMAN, _BETWEEN = (0.0, 0.85), (40, 85)
+_DRAWN, _AMONG_DRAWN = (0.9, 1.4), (30, 70)
 
 
-def iris_colour(lab: Array, points: Array) -> Array:
+def iris_colour(lab: Array, points: Array, drawn: bool = False) -> Array:
     """The Lab colour of the irises in a crop, float64 [3]; not-a-number where the eyes are closed.
 
-    lab: float64 [height, width, 3]. points: the landmarks in its pixels, float64 [478, 2 or more].
+    lab: float64 [height, width, 3]. points: the landmarks in its pixels, float64 [478, 2 or more]. drawn: on a drawn
+    face, whose pupils are as large as human irises and taken for them.
     """
-    seen = [colour for eye in EYES if (colour := _iris(lab, points, *eye)) is not None]
+    ring, between = (_DRAWN, _AMONG_DRAWN) if drawn else (_HUMAN, _BETWEEN)
+    seen = [colour for eye in EYES if (colour := _iris(lab, points, *eye, ring, between)) is not None]
     return np.mean(seen, axis=0) if seen else np.full(3, np.nan)
 
 
@@ -59,13 +63,16 @@ def _mixed(value: float, at: tuple[float, ...], *paints: str) -> Array:
     return np.array([np.interp(value, at, [PAINTS[name][channel] for name in paints]) for channel in range(3)])
 
 
-def _iris(lab: Array, points: Array, centre: int, edge: tuple[int, ...], lids: tuple[int, ...]) -> Array | None:
-    """The colour of one iris, or None where too little of it is to be seen."""
+def _iris(
+    lab: Array, points: Array, centre: int, edge: tuple[int, ...], lids: tuple[int, ...],
+    ring: tuple[float, float], between: tuple[float, float],
+) -> Array | None:  # fmt: skip
+    """The colour of one iris on a ring, of the lightness between two percentiles; None where too little shows."""
     middle = points[centre, :2]
     radius = float(np.linalg.norm(points[list(edge), :2] - middle, axis=1).mean()) * _FINER
-    half = round(1.2 * radius)
     if not _FINER < radius < _WIDEST:
         return None
+    half = round(1.4 * radius)
     to_crop = np.column_stack([np.eye(2) / _FINER, middle - half / _FINER])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (2 * half + 1, 2 * half + 1)
@@ -74,8 +81,10 @@ def _iris(lab: Array, points: Array, centre: int, edge: tuple[int, ...], lids: t
     rim = np.rint((points[list(lids), :2] - middle) * _FINER + half).astype(np.int32)
     cv2.fillPoly(between_lids, [rim], (1,))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
-    inside = shown[(cv2.erode(between_lids, np.ones((5, 5), np.uint8)) > 0) & (np.hypot(x, y) <= _INNER * radius)]
+    away = np.hypot(x, y) / radius
+    open_ = cv2.erode(between_lids, np.ones((5, 5), np.uint8)) > 0
+    inside = shown[open_ & (away >= ring[0]) & (away <= ring[1])]
     if len(inside) < _LEAST:
         return None
-    low, high = np.percentile(inside[:, 0], _BETWEEN)
+    low, high = np.percentile(inside[:, 0], between)
     return np.asarray(inside[(inside[:, 0] >= low) & (inside[:, 0] <= high)].mean(axis=0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,7 @@ def look(
         np.array(list(answers.values())),
         colours,
         colours["skin"],
+        np.full(3, np.nan),
         figures,
         eyes,
         beside,
@@ -85,7 +88,7 @@ def test_skin_is_never_said_to_be_green() -> None:
     np.testing.assert_array_equal(as_skin(np.array([96.0, 10.0, 8.0])), (88.0, 10.0, 8.0))
 
 
-def test_brown_eyes_are_told_from_light_ones_but_behind_glasses_and_on_drawn_faces() -> None:
+def test_brown_eyes_are_told_from_light_ones_but_behind_glasses() -> None:
     def eyes(lab: tuple[float, float, float], **known: float) -> tuple[float, ...]:
         one = look(iris_r=0.5, iris_g=0.6, iris_b=0.7, **known)
         one.colours["eyes"] = np.array(lab)
@@ -97,6 +100,9 @@ def test_brown_eyes_are_told_from_light_ones_but_behind_glasses_and_on_drawn_fac
     behind = eyes((35.0, -2.0, -12.0), glasses=0.5)
     assert behind[0] > 1.5 * behind[1], "glasses mirror screens"
     np.testing.assert_allclose(eyes((35.0, -2.0, -12.0), unusual=3.0), (0.5, 0.6, 0.7), atol=1e-6)
+    drawn = look(iris_r=0.5, iris_g=0.6, iris_b=0.7, unusual=3.0)
+    violet = estimate(replace(drawn, drawn_eyes=np.array([40.0, 20.0, -30.0])))
+    assert violet["iris_b"] > violet["iris_r"] > violet["iris_g"], "a drawn face's are as they are seen"
     unseen = eyes((np.nan, np.nan, np.nan))
     np.testing.assert_allclose(unseen, (0.5, 0.6, 0.7), atol=1e-6)
 

@@ -54,6 +54,17 @@ def test_an_iris_is_seen_between_the_lids_and_not_its_pupil_nor_the_lamp() -> No
     np.testing.assert_allclose(colour, to_lab(np.array([[[150, 110, 70]]], np.uint8))[0, 0], atol=9)
 
 
+def test_of_drawn_eyes_the_pupil_is_taken_for_the_iris() -> None:
+    picture, where = crop(PUPIL, opening=12.0), points(opening=12.0)
+    green = to_lab(np.array([[[60, 140, 90]]], np.uint8))[0, 0]
+    row, column = np.mgrid[:SIZE, :SIZE]
+    for x, y in PLACES:
+        away = np.hypot(column - x, row - y) / RADIUS
+        picture[(away > 0.85) & (away < 1.5)] = green
+    np.testing.assert_allclose(iris_colour(picture, where, drawn=True), green, atol=8)
+    assert iris_colour(picture, where)[0] < 0.5 * green[0]
+
+
 def test_closed_eyes_show_no_colour() -> None:
     assert np.isnan(iris_colour(crop((150, 110, 70), opening=1.0), points(opening=1.0))).all()
     assert np.isfinite(iris_colour(crop((150, 110, 70)), points())).all()
