@@ -514,7 +514,7 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
     }
     // no bags under young eyes: the skin there is lit as if it were flat
     V cheek = in_head(p, h), under = shift(vec(absf(cheek.x), cheek.y, cheek.z), h.eye_x + .06f, h.eye_y - .13f, .76f);
-    F rested = sel(skin, exp_(dot(under, under) * -20.f), bc(0.f)) * (1.f - .75f * h.elder);
+    F rested = sel(skin, exp_(dot(under, under) * -20.f), bc(0.f)) * ((1.f - .75f * h.elder) * (1.f - clampu(q.cheek_puff, 0.f, 1.f)));
     V flat = rotate(h.head, vec(.35f * cheek.x, bc(.05f), bc(.95f)));
     n = unit(mix(n, flat, .75f * rested));
     V key = to_light(q.light_x, q.light_y, q.light_z), fill = to_light(-q.light_x, .1f, .8f), rim = to_light(q.light_x > 0 ? -.6f : .6f, .5f, -.8f);
