@@ -25,8 +25,8 @@ def brought_together(
 ) -> Array:
     """The colours to say, float64 [n], within ``limits``, so that what is seen comes near ``wanted``.
 
-    seen: what is seen, Lab float64 [m], of what is said. said: linear colours to begin with, float64 [n], above 0.
-    wanted: Lab [m]. ``seen`` is called 1 + n + rounds times.
+    seen: what is seen of what is said, float64 [m] in Lab or in weighted Lab; it is called 1 + n + rounds times at
+    most. said: linear colours to begin with, float64 [n], above 0. wanted: as ``seen`` [m].
     """
     lowest, highest = np.log(limits)
     start = place = np.log(said).clip(lowest, highest)

@@ -141,24 +141,27 @@ class Studio:
 
     def colours(self, attributes: Attributes) -> dict[str, Array] | None:
         """The Lab colours of the drawn avatar, measured as a person's are; None when its face is not found."""
-        face = self._face_of(attributes)
-        return None if face is None else self._colours(attributes, face)
+        shown = self._shown(attributes)
+        face = self._face(shown)
+        return None if face is None else self._colours(shown, face)
 
-    def _face_of(self, attributes: Attributes) -> Face | None:
+    def _shown(self, attributes: Attributes) -> Frame:
+        return Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX))
+
+    def _face(self, shown: Frame) -> Face | None:
         self._tracker.reset()
-        return self._tracker.track(Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX)))
+        return self._tracker.track(shown)
 
-    def _colours(self, attributes: Attributes, face: Face) -> dict[str, Array]:
+    def _colours(self, shown: Frame, face: Face) -> dict[str, Array]:
         """The Lab colours of an avatar whose face is there."""
-        crop = self._aligner.align(Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX)), face)
-        return look(face, crop, np.zeros(len(PERSONAL), np.float32)).colours
+        return look(face, self._aligner.align(shown, face), np.zeros(len(PERSONAL), np.float32)).colours
 
     def matched(self, attributes: Attributes, wanted: dict[str, Array]) -> Attributes:
         """The same person with skin, lips and hair corrected until they look as ``wanted`` (Lab by name).
 
         The attributes as they were when the avatar's face is not found.
         """
-        face = self._face_of(attributes)
+        face = self._face(self._shown(attributes))
         if face is None:
             return attributes
         hat = attributes["hat_beanie"] or attributes["hat_cap"]  # then that is what is seen above the forehead
@@ -169,7 +172,7 @@ class Studio:
             return {**attributes, **{name: float(value) for name, value in zip(names, said, strict=True)}}
 
         def seen(said: Array) -> Array:
-            colours = self._colours(person(said), face)
+            colours = self._colours(self._shown(person(said)), face)
             return np.concatenate([_WEIGHS[name] * colours[name] for name in parts])
 
         said = np.array([attributes[name] for name in names])

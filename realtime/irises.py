@@ -72,7 +72,7 @@ def _iris(
     radius = float(np.linalg.norm(points[list(edge), :2] - middle, axis=1).mean()) * _FINER
     if not _FINER < radius < _WIDEST:
         return None
-    half = round(1.4 * radius)
+    half = round(_DRAWN[1] * radius)
     to_crop = np.column_stack([np.eye(2) / _FINER, middle - half / _FINER])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (2 * half + 1, 2 * half + 1)

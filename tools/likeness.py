@@ -11,7 +11,7 @@ person's, against the person's; *live* is before the colours are corrected by lo
 program does without an avatar.
 
 --proportions prints the mean and spread of people's proportions for ``realtime/identity.py``, --colours writes how the
-attributes of skin, lips and hair follow from the colours that are seen (``realtime/said_colours.json``), over 400 drawn
+attributes of skin, lips and hair follow from the colours that are seen (``realtime/said_colours.json``), over 300 drawn
 people or as many as --drawn tells.
 """
 
@@ -296,7 +296,7 @@ def main() -> None:
             print(proportions(o.media, studio, o.seconds))
             return
         if o.colours:
-            SAID.write_text(json.dumps(painted(studio, o.drawn or 400, o.seed)) + "\n", "utf-8")
+            SAID.write_text(json.dumps(painted(studio, o.drawn or 300, o.seed)) + "\n", "utf-8")
             return
         media = of_media(o.media, studio, o.seconds) if o.media else []
         drawn = of_drawn(o.drawn, studio, o.seed)

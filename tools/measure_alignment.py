@@ -25,6 +25,7 @@ from engines.ffhq_alignment import (
     quad_from_anchors,
 )
 from realtime.frames import Floats, Frame
+from realtime.irises import EYES
 from realtime.settings import TrackingSettings
 from realtime.tracking import Tracker
 
@@ -45,11 +46,9 @@ PLACED = {
     "d18": (60, "177.4,226.5 191.1,221.1 206.1,221.5 226.1,235.7 207.7,231.9 190.3,231.3 280.6,236.7 294.6,226.3 "
             "309,224.3 328.7,235.1 311.4,235.5 294.6,235.5 208.5,348 290.5,349.4"),
 }  # fmt: skip
-WHOLE_LEFT = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
-WHOLE_RIGHT = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
 MAPS = {
     "six lid points (in use)": (LEFT_EYE_478, RIGHT_EYE_478),
-    "sixteen lid points": (WHOLE_LEFT, WHOLE_RIGHT),
+    "sixteen lid points": tuple(lids for _, _, lids in EYES),
     "eye corners": ((33, 133), (362, 263)),
     "irises": ((468,), (473,)),
 }
