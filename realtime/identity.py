@@ -106,9 +106,10 @@ class IdentityEstimator:
         hat = max(result["hat_beanie"], result["hat_cap"]) > GEAR_FROM
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
-        lit = decided(result)  # the light that it will be drawn in
-        light = np.array([lit[name] for name in LIGHT])
-        result.update(self._colours(hat, human, light))
+        glasses = self.glasses_edge() > GLASSES_EDGE
+        drawn = decided(result)
+        light = np.array([drawn[name] for name in LIGHT])
+        result.update(self._colours(hat, human, glasses, light))
         beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
@@ -122,7 +123,8 @@ class IdentityEstimator:
         else:  # of drawn faces, which it was trained on, the network knows the hair better than all of this
             best = max(HAIR_STYLES, key=lambda name: result[name])
             result.update({name: float(name == best) for name in HAIR_STYLES})
-        result.update(self._glasses(weights, result))
+        square = result["glasses_square"] > result["glasses_round"]  # the network's word
+        result.update(glasses_round=float(glasses and not square), glasses_square=float(glasses and square))
         return decided(result)
 
     def colour(self, name: str) -> Array:
@@ -153,8 +155,11 @@ class IdentityEstimator:
         relative = sharp / max(float(np.median(sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
-    def _colours(self, hat: bool, human: bool, light: Array) -> Attributes:
-        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's."""
+    def _colours(self, hat: bool, human: bool, glasses: bool, light: Array) -> Attributes:
+        """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's.
+
+        light: the attributes of the light that the avatar will be drawn in.
+        """
         parts = dict(zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True))
         labs = {part: self.colour(name) for name, part in parts.items()}
         labs["skin"] = as_skin(labs["skin"])
@@ -163,7 +168,7 @@ class IdentityEstimator:
         eyes = said.pop("iris", None)
         drawn = self._median(np.array([look.drawn_eyes for look in self._looks]))
         if human and eyes is not None:
-            said["iris"] = eye_colour(eyes, linear_rgb(self._lit()), self.glasses_edge() > GLASSES_EDGE)
+            said["iris"] = eye_colour(eyes, linear_rgb(self._lit()), glasses)
         elif not human and np.isfinite(drawn).all():
             said["iris"] = linear_rgb(drawn)
         result = {
@@ -203,12 +208,6 @@ class IdentityEstimator:
             score += float(np.clip((beside - 0.135) / 0.10, -2, 3))
         score += float(np.clip(2 * (network - 0.5), -1, 1))
         return 1 / (1 + math.exp(-0.8 * score))
-
-    def _glasses(self, weights: Array, attributes: Attributes) -> Attributes:
-        """Which glasses, 1 or 0: whether by the bridge, which kind by the network."""
-        worn = self.glasses_edge() > GLASSES_EDGE
-        square = attributes["glasses_square"] > attributes["glasses_round"]
-        return {"glasses_round": float(worn and not square), "glasses_square": float(worn and square)}
 
 
 def as_skin(lab: Array) -> Array:
