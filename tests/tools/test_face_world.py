@@ -199,3 +199,31 @@ def test_a_domain_can_be_asked_for(sampling, face_world) -> None:
     np.testing.assert_array_equal(np.delete(toon, column), np.delete(clay, column))
     with pytest.raises(ValueError, match="no domain 'oil'; known are toon, natural, comic, clay"):
         sampling.person(np.random.default_rng(3), "oil")
+
+
+def hair_of(face_world, sampling, style: str, fringe: float = 0.0) -> np.ndarray:
+    """Where the hair of a plain head is, [256, 256]; the brows are out of the way."""
+    green = {"hair_r": 0.02, "hair_g": 0.9, "hair_b": 0.02, "brow_height": -3.0, "light_x": 0.0}
+    head = face_world.draw(sampling.plain(**{"hair_short": 0.0, style: 1.0, "fringe": fringe, **green}), 256)[0]
+    return (head[..., 1] > head[..., 0].astype(int) + 20) & (head[..., 3] > 128)
+
+
+def test_hair_falls_as_its_style_does(face_world, sampling) -> None:
+    """Parted hair frames the forehead, a fringe covers it, combed hair leaves it free."""
+    parted, fringe, combed = (
+        hair_of(face_world, sampling, *style)[72, 87:170:10]  # across the forehead, from temple to temple
+        for style in (("hair_long",), ("hair_long", 1.0), ("hair_ponytail",))
+    )
+    assert parted[0] and parted[-1] and not parted[2:6].any()
+    assert fringe.all()
+    assert not combed.any()
+
+
+def test_swept_hair_ends_in_tufts(face_world, sampling) -> None:
+    def rough(style: str) -> float:
+        """By how many pixels the hair's edge over the forehead leaves a parabola."""
+        hair, across = hair_of(face_world, sampling, style), np.arange(100, 157)
+        edge = np.array([np.flatnonzero(hair[:90, x])[-1] for x in across])  # above the brows
+        return float(np.std(edge - np.polyval(np.polyfit(across, edge, 2), across)))
+
+    assert rough("hair_short") > 2 * rough("hair_bun")

@@ -55,21 +55,21 @@ static inline Head head_of(const Parameters& q) {
     h.brow_y = h.eye_y + h.eye_radius + mixu(.085f, .070f, h.natural) + .05f * q.brow_height;
     h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child);
     // hair style: blend of presets, so that the amount of a style can be animated
-    struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave; };
+    struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave, parted, swept; };
     const Preset presets[] = {
-        //  amount top  side  line side  back  groove curl curtain end wave
+        //  amount top  side  line side  back  groove curl curtain end wave parted swept
         {1, .035f, .022f, .56f, .06f, -.32f, .25f, 0, 0, 0, 0},          // buzz
-        {1, .13f, .06f, .50f, .02f, -.42f, 1.f, 0, 0, 0, 0},             // short
-        {1, .13f, .065f, .50f, .00f, -.42f, 1.f, 0, 0, 0, 0},            // side part
+        {1, .13f, .06f, .50f, .02f, -.42f, 1.f, 0, 0, 0, 0, 0, 1},             // short
+        {1, .13f, .065f, .50f, .00f, -.42f, 1.f, 0, 0, 0, 0, 0, 1},            // side part
         {1, .13f, .045f, .57f, .03f, -.40f, 1.f, 0, 0, 0, 0},            // quiff
         {1, .17f, .12f, .50f, -.10f, -.50f, 0.f, 1.0f, 0, 0, 0},         // curly
         {1, .27f, .26f, .48f, -.12f, -.55f, 0.f, 1.25f, 0, 0, 0},        // afro
-        {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f},      // bob
-        {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f},     // long
-        {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f},     // wavy
+        {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f, 1},      // bob
+        {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f, 1},     // long
+        {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f, 1},     // wavy
         {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // bun
         {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // ponytail
-        {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0},            // braids
+        {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0, 1},            // braids
     };
     const float weights[] = {q.hair_buzz, q.hair_short, q.hair_side_part, q.hair_quiff, q.hair_curly, q.hair_afro, q.hair_bob, q.hair_long, q.hair_wavy, q.hair_bun, q.hair_ponytail, q.hair_braids};
     float sum = 1e-6f;
@@ -78,8 +78,10 @@ static inline Head head_of(const Parameters& q) {
         const Preset& s = presets[i];
         float w = weights[i] / sum;
         h.cap_top += w * s.top; h.cap_side += w * s.side; h.hairline += w * s.line; h.side_end += w * s.side_end; h.back_end += w * s.back_end;
-        h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave;
+        h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave; 
+        h.parted += w * s.parted * (1 - q.fringe); h.swept += w * s.swept;
     }
+    h.fall = h.parted > .5f ? PARTED : h.swept > .5f ? SWEPT : h.curtain > .5f ? HANGING : COMBED;
     h.hair_amount = sum > .05f ? 1 : 0;
     h.hat = q.hat_beanie > q.hat_cap ? q.hat_beanie : q.hat_cap;
     if (h.hat > .5f) {   // hair is flat under a hat
@@ -152,7 +154,7 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
     add(0, -1.6f, -.05f, true);
     if (in_head) {
         const float hair[3 * HAIR_ROWS] = {h.cap_side, h.cap_top, h.hairline - .25f * q.fringe, h.side_end, h.back_end, q.fringe,
-                                           h.p.hair_side_part, h.hair_amount, h.curtain};
+                                           h.p.hair_side_part, h.hair_amount, h.parted - h.swept};
         memcpy(in_head + 3 * n, hair, sizeof hair);
     }
     return n;

@@ -21,11 +21,17 @@ FW V on_sphere(V p, float y, float radius) {
 }
 FW V curl_place(V p) { return on_sphere(p, .21f, .95f); }
 FW V fluff_place(V p) { return on_sphere(p, -.25f, .80f); }   // beards, freckles
-// Phases of combed strands, and how far they bend (-1..1). Long hair turns from combed at the top to hanging at the sides.
+// Phases of combed strands, and how far they bend (-1..1). Long hair turns from combed at the top to hanging at the sides;
+// parted hair falls from the parting to both sides, swept back a little, and hangs on from there; swept hair lies across.
+#define PARTING -.10f
 struct Strands { F coarse, fine, warp; };
-FW Strands strands(V p, bool hanging) {
+enum Fall { COMBED, HANGING, PARTED, SWEPT };
+FW F from_parting(V p) { return root((p.x - PARTING) * (p.x - PARTING) + 4e-4f); }
+FW Strands strands(V p, Fall fall) {
     F angle = atan2_(p.x, p.y + .15f);
-    if (hanging) angle = mix(angle, atan2_(p.x, p.z + .17f), step_smooth(.45f, -.05f, p.y));
+    if (fall == PARTED) angle = 1.05f * p.z + .45f * from_parting(p);
+    else if (fall == SWEPT) angle = .90f * p.z + .60f * p.x;
+    else if (fall == HANGING) angle = mix(angle, atan2_(p.x, p.z + .17f), step_smooth(.45f, -.05f, p.y));
     F warp = .5f * sin_(p.x * 2.f + 1.3f * sin_(p.y * 2.3f + .5f)) + .5f * sin_(p.z * 2.6f + p.y * 1.9f + 1.f);
     Strands s = {angle * 26.f + warp * 2.f, angle * 44.f + warp * 4.f + p.z * 3.f, warp};
     return s;

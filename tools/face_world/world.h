@@ -22,7 +22,8 @@ struct Head {
     float child, elder;         // 0..1 from p.age
     float face_length, jaw, neck, eye_x, eye_y, eye_z, eye_radius, lid_high, lid_low, iris;
     float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower;
-    float brow_y, brow_thick, nose_y, hair_amount, hat, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave;
+    float brow_y, brow_thick, nose_y, hair_amount, hat, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave, parted, swept;
+    Fall fall;
 };
 
 FW V rotate(const Rotation& r, V p) {
@@ -108,10 +109,11 @@ FW F groove_field(V p, const Head& h) {
         V c = curl_place(p);
         return h.curl * (.062f * (1 + .25f * h.clay) * gyroid(c, CURLS) + .022f * fine * gyroid(c, FINE_CURLS));
     }
-    Strands s = strands(p, h.curtain > .5f);
+    Strands s = strands(p, h.fall);
     F g = (.012f * (1 - .65f * h.natural)) * sin_(s.coarse) + (.006f * fine) * sin_(s.fine) + .010f * s.warp;
     if (h.clay > .01f) g = g + h.clay * (.050f * absf(sin_(s.coarse * .5f)) - .032f);
-    return h.groove * g;
+    F top = mix(bc(1.f), step_smooth(.05f, .50f, p.y), bc(.7f * h.swept));   // swept hair is short at the sides
+    return h.groove * top * g;
 }
 // How far below the hair's edge a point is: positive where there is no hair.
 FW F bare(V p, const Head& h) {
@@ -120,6 +122,11 @@ FW F bare(V p, const Head& h) {
     float line = h.hairline - .25f * q.fringe;
     F front = line + .10f * q.hair_side_part * p.x - .16f * (1.f - q.fringe) * ax * ax - .30f * step_smooth(.46f, .70f, ax)
               + q.fringe * .016f * sin_(p.x * 21.f + 1.f) + .030f * sin_(p.x * 7.f + 2.f) * (1.f - q.fringe);
+    if (h.parted > .01f) {   // falls from the parting to both temples
+        F away = from_parting(p);
+        front = mix(front, h.hairline + .11f - away * (.36f + .95f * away), bc(h.parted));
+    }
+    if (h.swept > .01f) front = front + h.swept * (1.f - q.fringe) * .030f * sin_(strands(p, SWEPT).coarse);   // tufts
     F side = bc(h.side_end), back = bc(h.back_end);
     F y = mix(front, side, step_smooth(.40f, .12f, p.z));
     y = mix(y, back, step_smooth(-.08f, -.30f, p.z));
@@ -129,6 +136,10 @@ FW_CALL F hair_field(V p, V s, const Head& h, bool fine) {
     const Parameters& q = h.p;
     F g = fine ? groove_field(p, h) : bc(0.f);
     F cap = ellipsoid(shift(p, 0, .21f, -.10f), .81f + h.cap_side, .80f + h.cap_top, .85f + .6f * h.cap_top + .4f * h.cap_side) - g;
+    if (h.parted > .01f) {
+        F away = from_parting(p) * (1.f / .075f);
+        cap = cap + h.parted * .05f * exp_(-away * away) * step_smooth(.30f, .55f, p.y) * step_smooth(-.60f, -.20f, p.z);
+    }
     F d = smooth_max(cap, bare(p, h) * .75f, h.curl > .01f ? .14f : .07f);
     if (q.hair_quiff > .01f) {
         F v = ellipsoid(shift(p, .06f, .92f, .38f), .58f, .26f * q.hair_quiff + .02f, .36f) - g * 1.3f;
@@ -457,10 +468,10 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
     SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
     if (any_of(ON(HAIR))) {
-        F strand = .5f + .5f * (h.curl > .01f ? gyroid(curl_place(p), FINE_CURLS) : sin_(strands(p, h.curtain > .5f).fine));
+        F strand = .5f + .5f * (h.curl > .01f ? gyroid(curl_place(p), FINE_CURLS) : sin_(strands(p, h.fall).fine));
         V tint = hair * mix(bc(.78f - .06f * h.natural), bc(1.16f + .06f * h.natural), strand);
         if (h.natural > .01f && h.curl < .01f) {
-            Strands fine = strands(p, h.curtain > .5f);
+            Strands fine = strands(p, h.fall);
             tint = tint * (1.f + h.natural * .20f * sin_(fine.fine * 2.f + fine.warp * 3.f));
         }
         if (h.clay + h.comic > .01f) tint = mix(tint, hair, bc(h.clay + h.comic));
@@ -494,7 +505,7 @@ FW V cel(const Shade& s, F lit, F highlight, Hit hit, V p, const Head& h) {
     V ramp = mix(at(.52f, .46f, .60f), at(.93f, .90f, .90f), step_smooth(.11f, .17f, lit));
     ramp = mix(ramp, at(1.16f, 1.12f, 1.06f), step_smooth(.70f, .76f, lit));
     M hair = hit.material == bc((float)HAIR), eye = hit.material == bc((float)EYE);
-    F zigzag = sel(hair, sin_(strands(p, h.curtain > .5f).coarse), bc(0.f));
+    F zigzag = sel(hair, sin_(strands(p, h.fall).coarse), bc(0.f));
     F streak = step_smooth(.50f, .60f, highlight * (1.f / hi(s.gloss, .02f)) + .14f * zigzag) * step_smooth(.12f, .2f, s.gloss);
     V c = bold * sel(eye, at(.95f, .95f, .95f), ramp);
     return c + (bold * bc(.55f) + at(.10f, .10f, .11f)) * streak;
