@@ -87,17 +87,24 @@ def begin(top: Top, generator: PortraitGenerator) -> None:
 
     A map of 256 px has a value where that of 128 px had four sub-pixels to guess, so these begin with their mean.
     """
-    for gate in top.worn:
-        gate.load_state_dict(generator.worn[-1].state_dict())
+    follow(top, generator)
     own, theirs = top.cover, generator.cover
-    for name in ("worn", "colours"):
-        getattr(own, name).load_state_dict(getattr(theirs, name).state_dict())
     own.maps.weight.copy_(alike(theirs.maps.weight))
     own.maps.get_parameter("bias").copy_(alike(theirs.maps.get_parameter("bias")))
     for name, values in top.painted.named_parameters():
         given = generator.painted.get_parameter(name)
         values.copy_(alike(given))
     carry_seen(top, theirs)
+
+
+@torch.no_grad()
+def follow(top: Top, generator: PortraitGenerator) -> None:
+    """Read W as the generator does: who wears what, and its colours. W moves while the generator is trained, and the
+    top's own numbers hardly learn, so without this it paints black headphones green."""
+    for gate in top.worn:
+        gate.load_state_dict(generator.worn[-1].state_dict())
+    for name in ("worn", "colours"):
+        getattr(top.cover, name).load_state_dict(getattr(generator.cover, name).state_dict())
 
 
 def alike(values: Tensor) -> Tensor:

@@ -48,6 +48,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 DARKEST = 0.003  # of what a linear colour is said to be
 _GREENEST, _PALEST = 68.0, 88.0  # degrees of hue and lightness in Lab; people before cameras: 24 to 62, up to 86
+_BLACK, _DYED = 28.0, 18.0  # lightness of black hair in a lit room, chroma of dark hair that is dyed blue or violet
 _OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
@@ -163,6 +164,8 @@ class IdentityEstimator:
         parts = dict(zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True))
         labs = {part: self.colour(name) for name, part in parts.items()}
         labs["skin"] = as_skin(labs["skin"])
+        if "hair" in labs:
+            labs["hair"] = as_hair(labs["hair"])
         said = {part: linear_rgb(lab) for part, lab in labs.items() if np.isfinite(lab).all()}
         said.update(to_say({part: said[part] for part in PARTS if part in said}, light))
         eyes = said.pop("iris", None)
@@ -218,6 +221,12 @@ def as_skin(lab: Array) -> Array:
         chroma = math.hypot(a, b)
         a, b = chroma * math.cos(most), math.copysign(chroma * math.sin(most), b)
     return np.array([min(lab[0], _PALEST), a, b])
+
+
+def as_hair(lab: Array) -> Array:
+    """The colour of hair that is seen as ``lab``, Lab float64 [3]: black hair has the light's, dyed hair more."""
+    cool = lab[0] < _BLACK and lab[2] < 0 and math.hypot(lab[1], lab[2]) < _DYED
+    return np.array([lab[0], 0.0, 0.0]) if cool else lab
 
 
 def proportioned(unusual: Array) -> Attributes:

@@ -26,7 +26,7 @@ from realtime.clock import SystemClock
 from realtime.colour_matching import brought_together
 from realtime.errors import SourceError
 from realtime.frames import Crop, Face, Floats, Frame, Picture, Pixels
-from realtime.identity import DARKEST, IdentityEstimator, as_skin
+from realtime.identity import DARKEST, IdentityEstimator, as_hair, as_skin
 from realtime.identity_cues import Look, at_rest, look
 from realtime.settings import Settings
 from realtime.tracking import Tracker
@@ -176,7 +176,7 @@ class Studio:
             return np.concatenate([_WEIGHS[name] * colours[name] for name in parts])
 
         said = np.array([attributes[name] for name in names])
-        true = {**wanted, "skin": as_skin(wanted["skin"])}
+        true = {**wanted, "skin": as_skin(wanted["skin"]), "hair": wanted["hair"] if hat else as_hair(wanted["hair"])}
         goal = np.concatenate([_WEIGHS[name] * true[name] for name in parts])
         return person(brought_together(seen, said, goal, (DARKEST, 1.0), ROUNDS))
 

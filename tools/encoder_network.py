@@ -103,7 +103,7 @@ class AttributeEncoder(nn.Module):
 
 @torch.no_grad()
 def begin_with(model: AttributeEncoder, exported: Path, pictures: Tensor, wanted: Tensor) -> None:
-    """Take over an exported encoder's layers but the last, which is fitted by least squares.
+    """Take over an exported encoder. The answers of one that lacks a look or an answer are fitted by least squares.
 
     ``pictures`` [N, 3, 128, 128] with their attributes [N, attributes]. A look that the file lacks stays as it is.
     """
@@ -117,6 +117,12 @@ def begin_with(model: AttributeEncoder, exported: Path, pictures: Tensor, wanted
         if own:
             layers = iter([tuple(torch.tensor(arrays[name]).float() for name in names) for names in own])
             _take(getattr(model, part), layers, look * 4 - 2)
+    last = arrays.get("answers.weight")
+    if last is not None and last.shape == tuple(model.answers.weight.shape):
+        parts = {"mean": model.mean, "spread": model.spread, "answers.weight": model.answers.weight}
+        for name, part in (parts | {"answers.bias": model.answers.bias}).items():
+            part.copy_(torch.tensor(arrays[name]).float())
+        return
     model.eval()
     seen = model.seen(pictures)
     model.train()

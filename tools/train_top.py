@@ -7,7 +7,8 @@ All that lies below stays as it is (``engines/portrait_top.py``). The top is loc
 but the top and its maps only in some windows of each, with the same loss as ``tools/train_generator.py``; what lies at
 a window's border, where the top does not see its neighbours, counts for nothing. Half of the batch mixes styles.
 The checkpoint (the top's weights, their moving average, the optimiser, the time spent) is written every three minutes
-and continued from when it is there. It prints what the top reaches on held-out heads beside the doubled 256 px picture.
+and continued from when it is there; if the generator was trained on since, the top first reads W as that one does. It
+prints what the top reaches on held-out heads beside the doubled 256 px picture.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.portrait_top import SIZE, LargeGenerator, Top, begin, window_map
+from engines.portrait_top import SIZE, LargeGenerator, Top, begin, follow, window_map
 from engines.spatial_code import drawing, head_map, project
 from tools.train_generator import Faces, Model, averaged, distance, keep_memory, mixed_codes, ratios, weights
 from tools.training import spend, write
@@ -123,11 +124,18 @@ class Training:
             if name in saved:
                 getattr(self, name).load_state_dict(saved[name])
         self.spent, self.step = saved["spent"], saved["step"]
+        if not torch.equal(saved.get("reads", torch.zeros(())).to(self.device), self._reads()):
+            for top in (self.top, self.average.module):
+                follow(top, self.model.generator)
+
+    def _reads(self) -> Tensor:
+        """What the generator below reads W by: others, if it was trained on."""
+        return self.model.generator.cover.colours.get_parameter("weight")
 
     def save(self, file: Path) -> None:
         """Write a checkpoint in one piece."""
         state = {name: getattr(self, name).state_dict() for name in ("top", "average", "optimiser")}
-        write({**state, "spent": self.spent, "step": self.step}, file)
+        write({**state, "reads": self._reads(), "spent": self.spent, "step": self.step}, file)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from realtime.identity import (
     MOST_LOOKS,
     PEOPLE,
     IdentityEstimator,
+    as_hair,
     as_skin,
     proportioned,
     styled,
@@ -86,6 +87,12 @@ def test_skin_is_never_said_to_be_green() -> None:
         assert np.hypot(*said[1:]) == pytest.approx(np.hypot(*green[1:])) and said[2] * green[2] > 0
     np.testing.assert_array_equal(as_skin(np.array([50.0, 0.0, 0.0])), (50.0, 0.0, 0.0))
     np.testing.assert_array_equal(as_skin(np.array([96.0, 10.0, 8.0])), (88.0, 10.0, 8.0))
+
+
+def test_black_hair_in_cool_light_is_black_and_dyed_hair_is_not() -> None:
+    np.testing.assert_array_equal(as_hair(np.array([19.0, 8.6, -9.2])), (19.0, 0.0, 0.0))
+    for kept in ((19.0, 8.0, -22.0), (40.0, 4.0, -9.0), (19.0, 6.0, 9.0), (np.nan, np.nan, np.nan)):
+        np.testing.assert_array_equal(as_hair(np.array(kept)), kept)
 
 
 def test_brown_eyes_are_told_from_light_ones_but_behind_glasses() -> None:

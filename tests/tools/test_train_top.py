@@ -88,3 +88,16 @@ def test_a_stopped_training_goes_on(
     top = training.load_top(file)
     torch.testing.assert_close(top.rgb.bias.data, second["average"]["module.rgb.bias"])
     assert "step 2, loss" in (out := capsys.readouterr().out) and "the doubled picture's" in out
+
+
+@torch.no_grad()
+def test_a_top_reads_w_as_its_generator_does_when_that_was_trained_on(training, run, tmp_path: Path) -> None:
+    file, own, theirs = tmp_path / "checkpoint.pt", run.top.cover.colours, run.model.generator.cover.colours
+    own.bias += 0.01  # as training does
+    run.save(file)
+    run.load(file)
+    torch.testing.assert_close(own.bias, theirs.bias + 0.01)
+    theirs.weight += 0.1
+    run.load(file)
+    torch.testing.assert_close(own.weight, theirs.weight)
+    torch.testing.assert_close(run.average.module.cover.colours.bias, theirs.bias)
