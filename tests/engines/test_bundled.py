@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -106,6 +109,32 @@ def test_eight_bits_draw_nearly_what_floats_draw() -> None:
     there = want[3] > 0.02
     error = np.square(got.clip(0, 1) - want.clip(0, 1))[:, there].mean()
     assert there.any() and 0 < error < 10**-3.2  # 32 dB
+
+
+DRAWN = """
+import sys
+import numpy as np
+from engines.bundled import LAYERS, load
+from engines.motion import AT_REST
+model = load("toon", precision=sys.argv[1], resolution=sys.argv[2])
+(w,) = model.mapping.infer(np.full((1, int(sys.argv[3])), 0.3, np.float32))
+motion = np.array([list(AT_REST.values())], np.float32)
+sys.stdout.buffer.write(model.drawer.draw(np.repeat(w, LAYERS, axis=0)[None], motion)[0].tobytes())
+"""
+
+
+@pytest.mark.parametrize(("precision", "resolution"), [("int8", "256"), ("f32", "512")])
+def test_a_processor_with_avx2_draws_the_same(precision: str, resolution: str, tmp_path: Path) -> None:
+    """What is compiled differs: a loop may need more registers than it has."""
+
+    def drawn(**cap: str) -> np.ndarray:
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **cap}  # nothing that was compiled before
+        command = [sys.executable, "-c", DRAWN, precision, resolution, str(len(ATTRIBUTES))]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True)
+        return np.frombuffer(done.stdout, np.uint8).astype(int)
+
+    error = np.abs(drawn(ONEDNN_MAX_CPU_ISA="AVX2") - drawn())
+    assert error.mean() < 1.0
 
 
 def test_shapes_are_those_of_the_design() -> None:
