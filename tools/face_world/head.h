@@ -59,17 +59,17 @@ static inline Head head_of(const Parameters& q) {
     const Preset presets[] = {
         //  amount top  side  line side  back  groove curl curtain end wave parted swept
         {1, .035f, .022f, .56f, .06f, -.32f, .25f, 0, 0, 0, 0},          // buzz
-        {1, .13f, .06f, .50f, .02f, -.42f, 1.f, 0, 0, 0, 0, 0, 1},             // short
-        {1, .13f, .065f, .50f, .00f, -.42f, 1.f, 0, 0, 0, 0, 0, 1},            // side part
+        {1, .13f, .06f, .50f, .02f, -.42f, 1.f, 0, 0, 0, 0, 0, 1},       // short
+        {1, .13f, .065f, .50f, .00f, -.42f, 1.f, 0, 0, 0, 0, 0, 1},      // side part
         {1, .13f, .045f, .57f, .03f, -.40f, 1.f, 0, 0, 0, 0},            // quiff
         {1, .17f, .12f, .50f, -.10f, -.50f, 0.f, 1.0f, 0, 0, 0},         // curly
         {1, .27f, .26f, .48f, -.12f, -.55f, 0.f, 1.25f, 0, 0, 0},        // afro
-        {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f, 1},      // bob
-        {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f, 1},     // long
-        {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f, 1},     // wavy
+        {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f, 1},   // bob
+        {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f, 1},  // long
+        {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f, 1},  // wavy
         {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // bun
         {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // ponytail
-        {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0, 1},            // braids
+        {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0, 1},         // braids
     };
     const float weights[] = {q.hair_buzz, q.hair_short, q.hair_side_part, q.hair_quiff, q.hair_curly, q.hair_afro, q.hair_bob, q.hair_long, q.hair_wavy, q.hair_bun, q.hair_ponytail, q.hair_braids};
     float sum = 1e-6f;
@@ -78,7 +78,7 @@ static inline Head head_of(const Parameters& q) {
         const Preset& s = presets[i];
         float w = weights[i] / sum;
         h.cap_top += w * s.top; h.cap_side += w * s.side; h.hairline += w * s.line; h.side_end += w * s.side_end; h.back_end += w * s.back_end;
-        h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave; 
+        h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave;
         h.parted += w * s.parted * (1 - q.fringe); h.swept += w * s.swept;
     }
     h.fall = h.parted > .5f ? PARTED : h.swept > .5f ? SWEPT : h.curtain > .5f ? HANGING : COMBED;
