@@ -100,8 +100,11 @@ def test_strands_stick_to_the_turned_head() -> None:
     assert shifts[2] < shifts[0], "yaw takes the pattern to the picture's right"
 
 
-@pytest.mark.parametrize(("style", "fringe"), [("short", 0.0), ("long", 0.0), ("bun", 0.0), ("bob", 1.0)])
-def test_the_hairs_edge_lies_where_it_is_drawn(style: str, fringe: float) -> None:
+@pytest.mark.parametrize(
+    ("style", "fringe", "beside"), [("short", 0.0, True), ("bob", 1.0, True), ("long", 0.0, False), ("bun", 0.0, False)]
+)
+def test_the_hairs_edge_and_outline_lie_where_they_are_drawn(style: str, fringe: float, beside: bool) -> None:
+    """``beside`` the head too, where hair is the cap alone."""
     pink = {"hair_r": 0.9, "hair_g": 0.05, "hair_b": 0.4, "skin_r": 0.1, "skin_g": 0.3, "skin_b": 0.1}
     hair = {"hair_short": 0.0, f"hair_{style}": 1.0, "fringe": fringe}
     rows = np.stack([plain(**hair, **pink, **POSE), plain(hair_short=0.0, hair_bald=1.0, **POSE)])
@@ -109,7 +112,31 @@ def test_the_hairs_edge_lies_where_it_is_drawn(style: str, fringe: float) -> Non
     drawn = (picture[..., 0] > picture[..., 1] + 30) & (picture[..., 3] > 128)
     maps = maps_and_picture(**hair, **POSE)[0]
     told = maps[15] > 0.5
-    head = (bald[..., 3] > 128) & (maps[28] < 0.1)  # brows are pink too
-    head[55:] = False  # what hangs down is another surface
-    assert (told & head).sum() > 300
-    assert (told & drawn & head).sum() / ((told | drawn) & head).sum() > 0.85
+    above = (beside | (bald[..., 3] > 128)) & (maps[28] < 0.1)  # brows are pink too
+    above[55:] = False  # what hangs down is another surface
+    assert told.sum() > 800
+    assert (told & drawn & above).sum() / ((told | drawn) & above).sum() > 0.85
+
+
+def test_nobody_bald_has_hair_on_the_maps() -> None:
+    assert maps_and_picture(hair_short=0.0, hair_bald=1.0)[0][15].max() == 0.0
+
+
+@pytest.mark.parametrize("style", ["curly", "afro"])
+def test_curls_explain_how_drawn_curls_look(style: str) -> None:
+    bright = {"hair_r": 0.6, "hair_g": 0.4, "hair_b": 0.2}
+    maps, picture = maps_and_picture(**{"hair_short": 0.0, f"hair_{style}": 1.0, **bright, **POSE})
+    inside = np.zeros((SIZE, SIZE), bool)
+    inside[22:40] = maps[15][22:40] > 0.9
+
+    def rows(pattern: np.ndarray) -> list[np.ndarray]:
+        return [part[inside] for part in (pattern, *np.gradient(pattern))]
+
+    places = np.stack(np.nonzero(inside)) / SIZE
+    smooth = [np.ones(inside.sum()), *places, *places**2, places[0] * places[1]]
+    left_over = []
+    for pair in (maps[10:12], maps[10:12, :, ::-1]):  # as they are, and mirrored: as many numbers, in the wrong place
+        for features in (np.stack(smooth, 1), np.stack(smooth + rows(pair[0]) + rows(pair[1]), 1)):
+            left = picture[inside] - features @ np.linalg.lstsq(features, picture[inside], rcond=None)[0]
+            left_over.append(left.var())
+    assert left_over[1] < 0.85 * left_over[0] and left_over[1] < 0.92 * left_over[3]
