@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
@@ -80,16 +81,22 @@ def test_what_does_not_show_is_not_asked_for(training, pictures, faces) -> None:
     torch.testing.assert_close(training.loss_of(model, rgb, other), training.loss_of(model, rgb, truth))
 
 
-@torch.no_grad()
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_exported_encoder_is_begun_with(training, pictures, tmp_path: Path) -> None:
+def exported(training, folder: Path):
+    """An encoder and the file that it was exported to."""
     from tools.export_models import to_onnx
 
-    old, file = training.AttributeEncoder(), tmp_path / "encoder.onnx"
+    old, file = training.AttributeEncoder(), folder / "encoder.onnx"
     for part in old.modules():  # as if it were trained
         if isinstance(part, torch.nn.BatchNorm2d):
             part.running_mean.normal_(0, 0.3), part.running_var.uniform_(0.5, 2), part.weight.uniform_(0.5, 1.5)
     to_onnx(old.eval(), (torch.zeros(1, 256, 256, 3, dtype=torch.uint8),), ["crop"], ["attributes"], file)
+    return old, file
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_exported_encoder_is_begun_with(training, pictures, tmp_path: Path) -> None:
+    old, file = exported(training, tmp_path)
     rgb, wanted = torch.rand(40, 3, pictures.SIZE, pictures.SIZE), torch.rand(40, len(PERSONAL))
     new = training.AttributeEncoder()
     training.begin_with(new, file, rgb, wanted)
@@ -97,6 +104,25 @@ def test_an_exported_encoder_is_begun_with(training, pictures, tmp_path: Path) -
     torch.testing.assert_close(new.eval().seen(rgb), seen, rtol=0.05, atol=0.05 * float(seen.std()))
     # The measures mean what they meant, so training goes on from the same answers.
     torch.testing.assert_close(new.values(new.raw(rgb)), old.values(old.raw(rgb)), rtol=0.05, atol=0.02)
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_answers_that_an_exported_encoder_lacks_are_fitted(training, pictures, tmp_path: Path) -> None:
+    """As after an attribute was added: another number of answers, which are found anew."""
+    _, file = exported(training, tmp_path)
+    graph = onnx.load(file)
+    (answers,) = [t for t in graph.graph.initializer if t.name.startswith("answers.weight")]
+    answers.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(answers)[:-1], answers.name))
+    onnx.save(graph, file)
+    rgb = torch.rand(600, 3, pictures.SIZE, pictures.SIZE) * torch.linspace(0.2, 1, 600)[:, None, None, None]
+    wanted = torch.linspace(0, 1, 600)[:, None].expand(600, len(PERSONAL)).contiguous()
+    new = training.AttributeEncoder()
+    new.mean.data, new.spread.data = wanted.mean(0), wanted.std(0)
+    training.begin_with(new, file, rgb, wanted)
+    age = PERSONAL.index("age")
+    got = new.eval().values(new.raw(rgb))[:, age]
+    assert torch.corrcoef(torch.stack([got, wanted[:, age]]))[0, 1] > 0.9
 
 
 @torch.no_grad()
