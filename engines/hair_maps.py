@@ -70,7 +70,7 @@ def strands(rays: Rays, distance: Tensor, bulk: Tensor, person: Person) -> list[
     """
     x, y, z = rays.at(distance)
     # Phases of two ways of falling have nothing in common, so between two people one of them is drawn.
-    parted, swept = (torch.sigmoid((amount - 0.3) / 0.03) for amount in person.fall())
+    parted, swept = (torch.sigmoid((amount - 0.15) / 0.03) for amount in person.fall())
     comb = angle_of(x, y + 0.15)
     hang = torch.lerp(comb[:, 1:], angle_of(x[:, 1:], z[:, 1:] + 0.17), step((0.45 - y[:, 1:]) / 0.50))
     away = from_parting(x)

@@ -69,8 +69,8 @@ def loss_of(model: AttributeEncoder, pictures: Tensor, attributes: Tensor) -> Te
     measured = MEASURES + SOME_COLUMNS
     each = F.smooth_l1_loss(raw[:, measured], wanted[:, measured], reduction="none")
     loss = (each * emphasis[:, measured]).sum() / emphasis[:, measured].sum()
-    style = attributes[:, STYLE_COLUMNS].argmax(1)
-    loss = loss + 0.4 * F.cross_entropy(raw[:, STYLE_COLUMNS], style, label_smoothing=0.03)
+    styles = attributes[:, STYLE_COLUMNS]
+    loss = loss + 0.4 * F.cross_entropy(raw[:, STYLE_COLUMNS], styles, label_smoothing=0.03)
     loss = loss + F.binary_cross_entropy_with_logits(raw[:, len(PERSONAL) :], there.clamp(UNSURE, 1 - UNSURE))
     yes = attributes[:, YES_COLUMNS].clamp(UNSURE, 1 - UNSURE)
     return loss + 0.5 * F.binary_cross_entropy_with_logits(raw[:, YES_COLUMNS], yes)

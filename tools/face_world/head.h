@@ -36,24 +36,28 @@ static inline Head head_of(const Parameters& q) {
     h.neck = mixu(.365f + .03f * h.natural, .275f + .03f * h.natural, q.femininity) * (1 - .14f * h.child);
     h.eye_x = .325f * q.eye_distance;
     h.eye_y = .03f - .05f * h.child;
-    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .05f * h.elder) * (1 - .17f * h.natural);
+    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .10f * h.elder) * (1 - .17f * h.natural);
     h.lid_high = mixu(.61f, .47f, h.natural);
     h.lid_low = mixu(-.50f, -.40f, h.natural);
     h.iris = mixu(.62f, .44f, h.natural);
     h.eye_z = .795f - h.eye_radius - .02f;
-    h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .02f * h.elder - .075f * h.natural * (1 - .5f * h.child);
-    h.p.corner_l += .16f;   // a face at rest looks friendly
-    h.p.corner_r += .16f;
+    h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .045f * h.elder - .075f * h.natural * (1 - .5f * h.child);
+    float friendly = .16f - .10f * h.elder;   // a face at rest
+    h.p.corner_l += friendly;
+    h.p.corner_r += friendly;
+    h.p.nose_tip *= 1 + .16f * h.elder;       // cartilage grows all life long
+    h.p.nose_width *= 1 + .10f * h.elder;
+    h.p.ear_size *= 1 + .18f * h.elder;
     h.mouth_y = -mixu(.475f, .520f, h.natural) * h.face_length;
     float pucker = positive(-q.mouth_wide), wide = positive(q.mouth_wide);
     h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .08f * h.child);
     h.gap_upper = .045f * q.jaw_open + .05f * q.lip_upper;
     h.gap_lower = .255f * q.jaw_open + .05f * q.lip_lower;
-    float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .25f * h.elder) * (1 - .16f * wide + .35f * pucker);
+    float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .42f * h.elder) * (1 - .16f * wide + .35f * pucker);
     h.lip_upper = .054f * full;
     h.lip_lower = .074f * full;
-    h.brow_y = h.eye_y + h.eye_radius + mixu(.085f, .070f, h.natural) + .05f * q.brow_height;
-    h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child);
+    h.brow_y = h.eye_y + h.eye_radius + mixu(.085f, .070f, h.natural) + .05f * q.brow_height - .03f * h.elder;
+    h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child) * (1 + h.elder * mixu(.50f, .10f, q.femininity));
     // hair style: blend of presets, so that the amount of a style can be animated
     struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave, parted, swept; };
     const Preset presets[] = {
@@ -72,23 +76,26 @@ static inline Head head_of(const Parameters& q) {
         {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0, 1},         // braids
     };
     const float weights[] = {q.hair_buzz, q.hair_short, q.hair_side_part, q.hair_quiff, q.hair_curly, q.hair_afro, q.hair_bob, q.hair_long, q.hair_wavy, q.hair_bun, q.hair_ponytail, q.hair_braids};
-    float sum = 1e-6f;
+    float sum = 1e-6f, fall = 0;
     for (float w : weights) sum += w;
     for (int i = 0; i < 12; i++) {
         const Preset& s = presets[i];
         float w = weights[i] / sum;
         h.cap_top += w * s.top; h.cap_side += w * s.side; h.hairline += w * s.line; h.side_end += w * s.side_end; h.back_end += w * s.back_end;
         h.groove += w * s.groove; h.curl += w * s.curl; h.curtain += w * s.curtain; h.curtain_end += w * s.end; h.wave += w * s.wave;
-        h.parted += w * s.parted * (1 - q.fringe); h.swept += w * s.swept;
+        fall += w * (s.parted * (1 - q.fringe) - s.swept);
     }
-    h.fall = h.parted > .5f ? PARTED : h.swept > .5f ? SWEPT : h.curtain > .5f ? HANGING : COMBED;
+    h.parted = positive(fall);
+    h.swept = positive(-fall);
+    h.fall = fall > .15f ? PARTED : fall < -.15f ? SWEPT : h.curtain > .5f ? HANGING : COMBED;
     h.hair_amount = sum > .05f ? 1 : 0;
     h.hat = q.hat_beanie > q.hat_cap ? q.hat_beanie : q.hat_cap;
     if (h.hat > .5f) {   // hair is flat under a hat
         h.cap_top = h.cap_top < .08f ? h.cap_top : .08f;
         h.p.hair_quiff = h.p.hair_side_part = h.p.hair_bun = 0;
     }
-    h.hairline += .05f * positive(q.age - .5f) * (1 - q.femininity);
+    h.hairline += .07f * h.elder * (1 - q.femininity);
+    h.cap_top *= 1 - .25f * h.elder;   // hair thins
     return h;
 }
 
@@ -120,17 +127,17 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
         float open = side > 0 ? q.eye_r : q.eye_l, squint = side > 0 ? q.squint_r : q.squint_l;
         float raise = side > 0 ? q.brow_r : q.brow_l, corner = side > 0 ? q.corner_r : q.corner_l;
         float x = side * h.eye_x, wide = clampu(open, 0, 1);
-        float low = h.lid_low + .20f * squint, closed = low * .62f - .05f, high = h.lid_high - .10f * h.elder - .10f * squint + .30f * positive(open - 1);
-        float up = mixu(closed, high, wide), down = mixu(closed, low, wide);
+        float low = h.lid_low + .20f * squint, closed = low * .62f - .05f, high = h.lid_high - .14f * h.elder - .10f * squint + .30f * positive(open - 1);
+        float up = mixu(closed, high, wide), down = mixu(closed, low, wide), droop = .045f * h.elder * wide;
         add(x, h.eye_y, h.eye_z + R);
         add(x, h.eye_y + R * up, h.eye_z + R * .85f);
         add(x, h.eye_y + R * down, h.eye_z + R * .85f);
-        add(x - side * .5f * R, h.eye_y + R * (up * .65f), h.eye_z + R * .8f);
-        add(x + side * .5f * R, h.eye_y + R * (up * .65f + .5f * q.eye_tilt), h.eye_z + R * .7f);
+        add(x - side * .5f * R, h.eye_y + R * (up * .65f + droop), h.eye_z + R * .8f);
+        add(x + side * .5f * R, h.eye_y + R * (up * .65f + .5f * q.eye_tilt - droop), h.eye_z + R * .7f);
         add(x + R * .43f * q.gaze_x, h.eye_y + R * .36f * q.gaze_y, h.eye_z + R * .92f);
         add(x - side * R * .88f, h.eye_y - R * q.eye_tilt * .8f, h.eye_z + R * .5f);
         add(x + side * R * .84f, h.eye_y + R * q.eye_tilt * .8f, h.eye_z + R * .4f);
-        float inner = h.brow_y + raise * .085f + q.brow_arch * .005f - q.furrow * .065f, middle = h.brow_y + raise * .097f + q.brow_arch * .075f - .018f, outer = h.brow_y + raise * .105f + q.brow_arch * .044f - .03f;
+        float inner = h.brow_y + raise * .085f + q.brow_arch * .005f - q.furrow * .065f, middle = h.brow_y + raise * .097f + q.brow_arch * .075f - .018f, outer = h.brow_y + raise * .105f + q.brow_arch * .044f - .03f - .045f * h.elder;
         add(x - side * .205f, inner, .76f);
         add(x + side * .05f, middle, .72f);
         add(x + side * .225f, outer, .55f);

@@ -67,6 +67,7 @@ FEMININE = dict(
 )
 DOMAINS = {"toon": 0.45, "natural": 0.22, "comic": 0.16, "clay": 0.17}  # how often each is drawn
 BETWEEN = 1 / 8
+MIXED, HALF = 0.15, 0.4  # of the heads have hair between two styles; of the fringes are not whole
 PLAIN = {
     "face_length": 1.0, "jaw_width": 1.0, "chin": 1.0, "cheeks": 1.0, "nose_length": 1.0, "nose_width": 1.0,
     "nose_tip": 1.0, "eye_size": 1.0, "eye_distance": 1.0, "ear_size": 1.0, "brow_thickness": 1.0,
@@ -131,7 +132,27 @@ def person(random: Random, domain: str | None = None) -> Floats:
             f"{name}_{c}": float(v)
             for c, v in zip("rgb", np.clip(rgb, DARKEST if name == "hair" else 0.01, 1), strict=True)
         }
-    return plain(**{"hair_short": 0.0, **{"frame_" + c: v for c, v in zip("rgb", _frame(r), strict=True)}, **values})
+    frame = {"frame_" + c: v for c, v in zip("rgb", _frame(r), strict=True)}
+    return mixed_hair(plain(**{"hair_short": 0.0, **frame, **values}), r.spawn(1)[0])
+
+
+def mixed_hair(head: Floats, random: Random) -> Floats:
+    """The same person, now and then with hair between two styles or with part of a fringe, float32 [parameters].
+
+    Without these a generator draws what lies between two styles as a ghost of both. Bald heads and braids stay: there
+    is nothing between them and others in the world either.
+    """
+    r, row = random, head.copy()
+    table = FEMININE if r.random() < row[index("femininity")] else MASCULINE
+    worn = HAIR_STYLES[int(np.argmax(row[[index(f"hair_{style}") for style in HAIR_STYLES]]))]
+    chances = {s: p for s, p in table.items() if s not in ("bald", "braids", worn)}
+    second = str(r.choice(list(chances), p=np.array(list(chances.values())) / sum(chances.values())))
+    amount, mixed, part, half = r.uniform(0.15, 0.5), r.random() < MIXED, r.uniform(0.2, 0.9), r.random() < HALF
+    if mixed and worn not in ("bald", "braids"):
+        row[index(f"hair_{worn}")], row[index(f"hair_{second}")] = 1 - amount, amount
+    if half:
+        row[index("fringe")] *= part
+    return row
 
 
 def near(random: Random) -> Floats:

@@ -50,8 +50,10 @@ FW F skull(V p, V s, const Head& h) {
     d = smooth_min(d, ellipsoid(shift(p, .10f * q.mouth_shift, -.69f * h.face_length - drop, .38f - .10f * q.jaw_open),
                                 .24f * q.chin * h.jaw, .17f, .19f * q.chin), .28f);
     float lift = .035f * (q.corner_l + q.corner_r);
-    float puff = .05f * q.cheek_puff - .02f * h.elder;
-    d = smooth_min(d, ellipsoid(shift(s, .36f, -.25f + lift, .43f), (.20f + puff) * q.cheeks, (.18f + puff) * q.cheeks, (.21f + puff) * q.cheeks), .24f);
+    float puff = .05f * q.cheek_puff - .03f * h.elder;
+    if (h.elder > .01f)   // jowls
+        d = smooth_min(d, ellipsoid(shift(s, (.28f + .06f * h.elder) * h.jaw, -.56f * h.face_length - .5f * drop, .30f), .11f + .07f * h.elder, .12f + .07f * h.elder, .11f + .07f * h.elder), .15f);
+    d = smooth_min(d, ellipsoid(shift(s, .36f, -.25f - .05f * h.elder + lift, .43f - .02f * h.elder), (.20f + puff) * q.cheeks, (.18f + puff) * q.cheeks, (.21f + puff) * q.cheeks), .24f);
     d = smooth_min(d, ellipsoid(shift(s, .30f, .30f, .58f), .25f, .08f, .10f + .035f * (1 - q.femininity) * (1 - h.child)), .16f);
     return d;
 }
@@ -84,11 +86,11 @@ FW F brow_field(V s, F bones, F raise, const Head& h) {
     const Parameters& q = h.p;
     F t = (s.x - (h.eye_x - .205f)) * (1.f / .43f);       // 0 inner end, 1 outer end
     F c = clampf(t, 0.f, 1.f);
-    F line = h.brow_y + raise * (.085f + .02f * c) + q.brow_arch * .075f * (1.f - (c - .60f) * (c - .60f) * 2.6f) - .03f * c
+    F line = h.brow_y + raise * (.085f + .02f * c) + q.brow_arch * .075f * (1.f - (c - .60f) * (c - .60f) * 2.6f) - .03f * c - .06f * h.elder * c * c
              - q.furrow * .065f * (1.f - c) * (1.f - c);
     F half = h.brow_thick * (.75f + .55f * c - 1.05f * c * c);
     F d2 = root((s.y - line) * (s.y - line) + (t - c) * (t - c) * .18f) - half;
-    return smooth_max(bones - mixu(.026f, .014f, h.natural), d2, .025f);
+    return smooth_max(bones - mixu(.026f, .014f, h.natural) - .014f * h.elder * (1 - q.femininity), d2, .025f);
 }
 // The eyelid opening on the unit eyeball: positive inside. u, v: place on the eyeball, u outward.
 struct Lids { F upper, lower; };
@@ -97,10 +99,32 @@ FW Lids lids(F u, F open, F squint, const Head& h) {
     Lids l;
     F low = c * (h.lid_low + .20f * squint), closed = low * .62f - .05f;
     F wide = clampf(open, 0.f, 1.f);
-    F high = c * (h.lid_high - .10f * h.elder - .10f * squint + .30f * hi(open - 1.f, 0.f));
+    F high = c * (h.lid_high - h.elder * (.14f + .14f * u) - .10f * squint + .30f * hi(open - 1.f, 0.f));
     l.lower = mix(closed, low, wide);
     l.upper = mix(closed, high, wide);
     return l;
+}
+
+FW F ridge(F across, float width) { return exp_(across * across * (-1.f / (width * width))); }
+// Lines of old age, 0..1: across the forehead (they rise with the brows), beside the eyes, under their bags, from the
+// nose past the mouth's corners, and from those down to the jaw.
+FW F wrinkles(V p, V s, F raise, const Head& h) {
+    const Parameters& q = h.p;
+    F above = p.y - h.brow_y - .06f * raise - .02f * sin_(s.x * 6.f);
+    F line = ridge(above - .075f, .011f) + .9f * ridge(above - .15f, .011f) + .7f * ridge(above - .225f, .011f);
+    line = line * step_smooth(.42f, .22f, s.x);
+    F out = s.x - h.eye_x - .70f * h.eye_radius, up = p.y - h.eye_y - .02f, far = root(out * out + up * up);
+    F turn = atan2_(up, out);
+    F feet = ridge((turn - .48f) * far, .011f) + ridge(turn * far, .011f) + ridge((turn + .48f) * far, .011f);
+    line = hi(line, .75f * feet * step_smooth(.08f, .12f, far) * step_smooth(.21f, .13f, far) * step_smooth(.0f, .05f, out));
+    F bag = root((s.x - h.eye_x) * (s.x - h.eye_x) * .62f + (p.y - h.eye_y - .02f) * (p.y - h.eye_y - .02f)) - 1.22f * h.eye_radius;
+    line = hi(line, ridge(bag, .014f) * step_smooth(-.04f, -.14f, p.y - h.eye_y) * step_smooth(.24f, .14f, absf(s.x - h.eye_x)));
+    F beside = s.x - (.11f * nose_width(h) + .045f + .66f * (h.nose_y + .02f - p.y));
+    line = hi(line, ridge(beside, .019f) * step_smooth(h.mouth_y - .05f, h.mouth_y + .04f, p.y) * step_smooth(h.nose_y + .05f, h.nose_y - .02f, p.y));
+    F below = s.x - (1.04f * h.mouth_half + .30f * (h.mouth_y - p.y));
+    float sunk = h.mouth_y - .05f * q.jaw_open;
+    line = hi(line, .65f * ridge(below, .015f) * step_smooth(sunk - .22f, sunk - .10f, p.y) * step_smooth(sunk, sunk - .06f, p.y));
+    return clampf(line, 0.f, 1.f) * step_smooth(.15f, .30f, p.z);
 }
 
 FW F groove_field(V p, const Head& h) {
@@ -246,7 +270,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     F open = sel(right, bc(q.eye_r), bc(q.eye_l)), squint = sel(right, bc(q.squint_r), bc(q.squint_l));
     V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
     F eye_length = length(e), R = bc(h.eye_radius);
-    d = smooth_max(d, -(length(shift(s, h.eye_x, h.eye_y, 1.03f)) - .25f), .18f);
+    d = smooth_max(d, -(length(shift(s, h.eye_x, h.eye_y, 1.03f)) - .25f - .015f * h.elder), .18f);
     d = smooth_max(d, -(eye_length - h.eye_radius * .97f), .02f);
     M front = p.z > .25f;
     Mouth m = mouth(p.x, h);
@@ -257,15 +281,13 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         F philtrum = .012f * exp_(p.x * p.x * -900.f) * step_smooth(h.mouth_y + .03f, h.mouth_y + .08f, p.y) * step_smooth(ny - .03f, ny - .10f, p.y);
         F chin_crease = .018f * exp_((p.y - m.bottom + .055f) * (p.y - m.bottom + .055f) * -500.f) * m.taper;
         F crease = bc(0.f);
-        float fold = .35f * h.elder + .16f * nat * (1 - h.child) + .10f * (q.corner_l + q.corner_r > 0 ? .5f * (q.corner_l + q.corner_r) : 0);
+        float fold = .16f * nat * (1 - h.child) + .10f * (q.corner_l + q.corner_r > 0 ? .5f * (q.corner_l + q.corner_r) : 0);
         if (fold > .02f) {
             F nl = s.x - (.19f + .34f * (ny + .02f - p.y));
             crease = fold * .045f * exp_(nl * nl * -700.f) * step_smooth(h.mouth_y - .12f, h.mouth_y + .02f, p.y) * step_smooth(ny + .05f, ny - .04f, p.y);
         }
         if (h.elder > .1f) {
-            crease = crease + h.elder * .007f * (1.f + sin_(p.y * 62.f + s.x * 2.f)) * step_smooth(.42f, .52f, p.y) * step_smooth(.74f, .62f, p.y) * step_smooth(.55f, .3f, s.x);
-            F bag = (length(shift(s, h.eye_x, h.eye_y - .10f, h.eye_z + .12f)) - .15f);
-            crease = crease + h.elder * .015f * exp_(bag * bag * -900.f) * step_smooth(h.eye_y - .10f, h.eye_y - .18f, p.y);
+            crease = crease + h.elder * .020f * wrinkles(p, s, sel(right, bc(q.brow_r), bc(q.brow_l)), h);
         }
         F frown = q.furrow * .018f * exp_((s.x - .055f) * (s.x - .055f) * -2200.f) * step_smooth(.10f, .2f, p.y) * step_smooth(.5f, .38f, p.y);
         d = sel(front, d - muzzle - bump + philtrum + chin_crease + crease + frown, d);
@@ -414,7 +436,7 @@ FW V human_skin(V a, V p, V s, V e, F open, F squint, const Head& h) {
     F wing = root((s.x - .10f * nw) * (s.x - .10f * nw) + (p.y - ny + .02f) * (p.y - ny + .02f)) - .062f * nw;
     dark = dark + .13f * exp_(wing * wing * -2600.f) * step_smooth(.09f * nw, .15f * nw, s.x) * step_smooth(.55f, .65f, p.z);
     F nl = s.x - (.17f * nw + .36f * (ny + .02f - p.y));
-    dark = dark + (.13f + .12f * h.elder) * (1 - h.child) * exp_(nl * nl * -420.f) * step_smooth(h.mouth_y - .02f, h.mouth_y + .08f, p.y) * step_smooth(ny + .02f, ny - .06f, p.y);
+    dark = dark + (.13f - .13f * h.elder) * (1 - h.child) * exp_(nl * nl * -420.f) * step_smooth(h.mouth_y - .02f, h.mouth_y + .08f, p.y) * step_smooth(ny + .02f, ny - .06f, p.y);
     return paint(v, vec(v.x * .46f, v.y * .34f, v.z * .32f), dark * h.natural);
 }
 FW Shade surface(V camera, V n, Hit hit, const Head& h) {
@@ -438,6 +460,10 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
         a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
     }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
+    if (h.elder > .01f) {
+        F line = wrinkles(p, s, sel(right, bc(q.brow_r), bc(q.brow_l)), h);
+        a = paint(a, vec(a.x * .50f, a.y * .36f, a.z * .32f), h.elder * (.75f + .25f * h.comic) * line);
+    }
     if (h.natural > .01f) {
         V human = human_skin(a, p, s, e, open, sel(right, bc(q.squint_r), bc(q.squint_l)), h);
         a = mix(a, human, bc(h.natural));
@@ -525,7 +551,7 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
     }
     // no bags under young eyes: the skin there is lit as if it were flat
     V cheek = in_head(p, h), under = shift(vec(absf(cheek.x), cheek.y, cheek.z), h.eye_x + .06f, h.eye_y - .13f, .76f);
-    F rested = sel(skin, exp_(dot(under, under) * -20.f), bc(0.f)) * ((1.f - .75f * h.elder) * (1.f - clampu(q.cheek_puff, 0.f, 1.f)));
+    F rested = sel(skin, exp_(dot(under, under) * -20.f), bc(0.f)) * ((1.f - h.elder) * (1.f - clampu(q.cheek_puff, 0.f, 1.f)));
     V flat = rotate(h.head, vec(.35f * cheek.x, bc(.05f), bc(.95f)));
     n = unit(mix(n, flat, .75f * rested));
     V key = to_light(q.light_x, q.light_y, q.light_z), fill = to_light(-q.light_x, .1f, .8f), rim = to_light(q.light_x > 0 ? -.6f : .6f, .5f, -.8f);
