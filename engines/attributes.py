@@ -32,6 +32,7 @@ BEARD_FROM = 0.5  # real faces without any reach 0.34, or 0.72 where lip and chi
 # What is said about the looks of what nobody wears is a guess about nothing: a style that puts it on finds it dark.
 NEW_GLASSES = {"glasses_frame": 0.33, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035}
 NEW_GEAR = {"gear_r": 0.06, "gear_g": 0.07, "gear_b": 0.08}
+FRINGE_FROM = 0.4  # of a whole one; real faces without any reach 0.1
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
 # What can be seen of a person, which is all but the drawing style: what the encoder network tells, in order.
@@ -66,7 +67,7 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result.update({name: float(name == gear and attributes[name] > GEAR_FROM) for name in GEAR})
     result.update({} if worn else NEW_GLASSES)
     result.update({} if attributes[gear] > GEAR_FROM else NEW_GEAR)
-    result["fringe"] = float(attributes["fringe"] > 0.5)
+    result["fringe"] = attributes["fringe"] if attributes["fringe"] > FRINGE_FROM else 0.0
     result["collar"] = min((0.0, 0.5, 1.0), key=lambda kind: abs(kind - attributes["collar"]))
     result["exposure"] = max(attributes["exposure"], EXPOSURE_FROM)
     result["light_y"] = max(attributes["light_y"], LIGHT_FROM)

@@ -26,7 +26,7 @@ FACE = (  # the same as areas
 LIPS = (0, 37, 267, 17, 84, 314)
 UPPER_LIP = (164, 167, 393, 165, 391)  # between nose and mouth
 CHIN = (199, 200, 175, 208, 428)
-HAIRLINE = (10, 109, 338, 67, 297, 103, 332)
+HAIRLINE = (103, 67, 109, 10, 338, 297, 332)
 FOREHEAD = ((10, 151), (109, 108), (338, 337))  # from the hairline down to above the brows
 ABOVE = (0.10, 0.13, 0.16, 0.19)  # of the face's height, above the hairline
 BROWS = (105, 66, 107, 334, 296, 336)
@@ -41,6 +41,7 @@ _CLOTHES = np.array([(x, y) for x in np.linspace(-0.9, 0.9, 8) for y in np.linsp
 _LIT = 80.0  # percentile of the places on the face: what its better lit parts show
 _IN_SHADOW = 0.65  # of their lightness, below which hair or a hard shadow lies on the face
 _NO_SKIN = 12.0  # Lab distance, lightness weighted less, from which a colour is not skin in shade
+_HARDLY = 0.18  # of what lies above the forehead, up to which hair is hardly seen
 _HAIR_NEAR = (12.0, 24.0)  # Lab distances within which a colour counts as the hair's: for even and for uneven hair
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
@@ -87,7 +88,7 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
     colours = {
         "skin": _skin(lab, points, lit),
         "lips": lips,
-        "hair": hair,
+        "hair": _hair_colour(lab, points, lit, hair),
         "eyes": iris_colour(lab, points),
         "clothes": clothes,
     }
@@ -171,6 +172,26 @@ def _hair(lab: Array, points: Array, skin: Array) -> tuple[Array, float, float]:
     colour = np.median(hair, axis=0)
     spread = float(np.median(np.linalg.norm(hair - colour, axis=1)))
     return colour, float(np.clip(2.5 * spread, *_HAIR_NEAR)), bare
+
+
+def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
+    """The Lab colour of all that is not skin above the forehead: the mean of the half of it of middling lightness.
+
+    Hair has bands of light and shade, of which the median of some places (``hair``) is now the one and now the other.
+    It stands for the hair where hardly any is seen.
+    """
+    up = points[10, :2] - points[152, :2]
+    line = points[list(HAIRLINE), :2]
+    band = np.concatenate([line + ABOVE[0] * up, (line + ABOVE[-1] * up)[::-1]])
+    inside = np.zeros(lab.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.rint(band).astype(np.int32)], (1,))
+    above = lab[inside > 0]
+    seen = above[far(above, skin) > _NO_SKIN]
+    if len(seen) <= _HARDLY * len(above):
+        return hair
+    order = np.argsort(seen[:, 0], kind="stable")
+    quarter = len(order) // 4
+    return np.asarray(seen[order[quarter : len(order) - quarter]].mean(axis=0))
 
 
 def _fringe(lab: Array, points: Array, hair: Array, skin: Array) -> float:

@@ -85,8 +85,13 @@ def test_a_trace_of_freckles_or_earrings_is_none() -> None:
     assert (chosen["freckles"], chosen["earrings"]) == (0.0, 0.6)
 
 
+@pytest.mark.parametrize(("seen", "worn"), [(0.1, 0.0), (0.45, 0.45), (0.97, 0.97)])
+def test_half_a_fringe_is_worn_as_it_is_and_a_trace_is_none(seen: float, worn: float) -> None:
+    assert decided(person(fringe=seen))["fringe"] == worn
+
+
 def test_the_rest_stays_and_deciding_twice_changes_nothing() -> None:
     before = person(age=0.43, skin_r=0.7, collar=0.3, fringe=0.7, hair_afro=0.2)
     once = decided(before)
-    assert once["age"] == 0.43 and once["skin_r"] == 0.7 and once["collar"] == 0.5 and once["fringe"] == 1.0
+    assert once["age"] == 0.43 and once["skin_r"] == 0.7 and once["collar"] == 0.5 and once["fringe"] == 0.7
     assert decided(once) == once and list(once) == list(ATTRIBUTES)

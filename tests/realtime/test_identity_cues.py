@@ -25,8 +25,8 @@ def face_of(rotation: np.ndarray | None = None) -> Face:
         points[index] = place
     for index in cues.SKIN:
         points[index] = (np.clip(points[index, 0], -0.4, 0.4), np.clip(points[index, 1], -0.3, 0.4), 0.2)
-    for number, index in enumerate(cues.HAIRLINE[1:]):
-        points[index] = (-0.4 + 0.16 * number, 0.58, 0.15)
+    for number, index in enumerate(cues.HAIRLINE):
+        points[index] = (-0.42 + 0.14 * number, 0.58, 0.15)
     return Face(0, 0, seen(points, rotation, scale=60.0, place=(128, 118, 0)), True)
 
 
@@ -71,6 +71,17 @@ def test_a_bare_head_takes_its_hair_colour_from_the_brows() -> None:
     evidence = cues.look(face, crop_of(picture), NETWORK)
     assert evidence.bare > 0.9
     np.testing.assert_allclose(evidence.colours["hair"], lab(HAIR), atol=2)
+
+
+def test_hair_in_bands_of_light_and_shade_has_one_colour() -> None:
+    """A little more light than shade, or the other way round, changes it a little."""
+    seen = []
+    for shade in (9, 11):
+        picture = scene()
+        banded = (picture == HAIR).all(-1) & (np.arange(SIZE)[:, None] % 20 < shade)
+        picture[banded] = (60, 80, 110)
+        seen.append(cues.look(face_of(), crop_of(picture), NETWORK).colours["hair"])
+    assert np.linalg.norm(seen[0] - seen[1]) < 0.4 * np.linalg.norm(lab(HAIR) - lab((60, 80, 110)))
 
 
 def test_hair_beside_the_jaw_is_seen_unless_the_room_has_its_colour() -> None:

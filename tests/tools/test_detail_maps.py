@@ -76,12 +76,19 @@ def explained(fine: np.ndarray, maps: np.ndarray, where: np.ndarray) -> float:
     return float(1 - left.var() / fine[where].var())
 
 
-@pytest.mark.parametrize("style", ["short", "long", "bun"])
+def worn(**styles: float) -> dict[str, float]:
+    """The parameters of hair of one style or between two."""
+    return {"hair_short": 0.0, **{f"hair_{style}": amount for style, amount in styles.items()}}
+
+
+@pytest.mark.parametrize(
+    "hair", [worn(short=1), worn(long=1), worn(bun=1), worn(short=0.7, bob=0.3), worn(wavy=0.6, bun=0.4)]
+)
 @pytest.mark.parametrize("pose", [{}, POSE, {"yaw": -0.5}])
-def test_strands_follow_the_drawn_hair(style: str, pose: dict[str, float]) -> None:
-    """Combed back, parted and swept hair alike; the same maps upside down explain nothing."""
+def test_strands_follow_the_drawn_hair(hair: dict[str, float], pose: dict[str, float]) -> None:
+    """Combed back, parted and swept hair and hair between them alike; the same maps upside down explain nothing."""
     bright = {"hair_r": 0.6, "hair_g": 0.4, "hair_b": 0.2, "light_x": 0.0, "light_y": 0.3}
-    maps, picture = maps_and_picture(**{"hair_short": 0.0, f"hair_{style}": 1.0, **bright, **pose})
+    maps, picture = maps_and_picture(**hair, **bright, **pose)
     fine = picture - cv2.GaussianBlur(picture, (0, 0), 2.5)
     hair = (maps[15] > 0.5) & (np.arange(SIZE) < 50)[:, None]
     inside = cv2.erode(hair.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
@@ -101,12 +108,19 @@ def test_strands_stick_to_the_turned_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("style", "fringe", "beside"), [("short", 0.0, True), ("bob", 1.0, True), ("long", 0.0, False), ("bun", 0.0, False)]
+    ("hair", "beside"),
+    [
+        (worn(short=1), True),
+        (worn(bob=1) | {"fringe": 1.0}, True),
+        (worn(bob=1) | {"fringe": 0.5}, True),
+        (worn(long=1), False),
+        (worn(bun=1), False),
+        (worn(short=0.6, long=0.4), False),
+    ],
 )
-def test_the_hairs_edge_and_outline_lie_where_they_are_drawn(style: str, fringe: float, beside: bool) -> None:
+def test_the_hairs_edge_and_outline_lie_where_they_are_drawn(hair: dict[str, float], beside: bool) -> None:
     """``beside`` the head too, where hair is the cap alone."""
     pink = {"hair_r": 0.9, "hair_g": 0.05, "hair_b": 0.4, "skin_r": 0.1, "skin_g": 0.3, "skin_b": 0.1}
-    hair = {"hair_short": 0.0, f"hair_{style}": 1.0, "fringe": fringe}
     rows = np.stack([plain(**hair, **pink, **POSE), plain(hair_short=0.0, hair_bald=1.0, **POSE)])
     picture, bald = draw(rows, SIZE).astype(int)
     drawn = (picture[..., 0] > picture[..., 1] + 30) & (picture[..., 3] > 128)
