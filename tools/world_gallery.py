@@ -6,8 +6,8 @@
 
 Writes ``sweep-shape.png``, ``sweep-hair.png``, ``sweep-colours.png``, ``sweep-light.png``, ``sweep-domain.png`` and
 ``sweep-motion.png`` (a row per parameter, from its least to its greatest), ``domains-world.png`` (a row per domain, the
-same people in each), ``gear-world.png`` (what people wear, in every domain), or, with ``--parameters``,
-``sweep-chosen.png`` alone.
+same people in each), ``gear-world.png`` and ``ages-world.png`` (what people wear and how they age, in every domain),
+or, with ``--parameters``, ``sweep-chosen.png`` alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DOMAIN_NAMES = tuple(f"domain_{name}" for name in DOMAINS if name != "toon")
 GROUPS = {
     "shape": SHAPE, "hair": HAIR_STYLES, "colours": COLOURS, "light": LIGHT, "domain": DOMAIN_NAMES, "motion": MOTION,
 }  # fmt: skip
-SHEETS = [*GROUPS, "domains", "gear"]
+SHEETS = [*GROUPS, "domains", "gear", "ages"]
 BOTH_WAYS = (
     *("mouth_wide", "corner_l", "corner_r", "mouth_shift", "brow_l", "brow_r", "gaze_x", "gaze_y", "light_x"),
     *("light_warmth",),
@@ -64,6 +64,13 @@ WORN: tuple[dict[str, float], ...] = (
     {"hat_cap": 1.0, "hair_short": 1.0, "gear_r": 0.42, "gear_g": 0.04, "gear_b": 0.04},
     {"headphones": 1.0, "hair_quiff": 1.0},
     {"headphones": 1.0, "hair_long": 1.0, "femininity": 0.9, "gear_r": 0.05, "gear_g": 0.2, "gear_b": 0.6},
+)
+_BROWN = {"hair_r": 0.14, "hair_g": 0.065, "hair_b": 0.03}
+# The sheet of ages: a man and a woman, from children to elders.
+AGES: tuple[dict[str, float], ...] = tuple(
+    {"age": age, "grey": float(np.clip((age - 0.5) * 2.5, 0, 1)), "femininity": femininity, style: 1.0} | _BROWN
+    for femininity, style in ((0.1, "hair_short"), (0.9, "hair_wavy"))
+    for age in (0.0, 0.35, 0.7, 1.0)
 )
 
 
@@ -118,12 +125,12 @@ def domains(count: int, seed: int, size: int) -> Picture:
     return np.vstack(lines)
 
 
-def gear(size: int) -> Picture:
-    """What people wear, a column each, in every domain."""
+def in_domains(people: tuple[dict[str, float], ...], size: int) -> Picture:
+    """Plain heads with some parameters changed, a column each, in every domain."""
     lines = []
     for domain in DOMAINS:
         style = {} if domain == "toon" else {f"domain_{domain}": 1.0}
-        rows = np.stack([plain(**PLAIN | {"hair_short": 0.0} | style | one) for one in WORN])
+        rows = np.stack([plain(**PLAIN | {"hair_short": 0.0} | style | one) for one in people])
         lines.append(strip(rows, size, domain))
     return np.vstack(lines)
 
@@ -146,8 +153,9 @@ def main() -> None:
         cv2.imwrite(str(o.out / "sweep-chosen.png"), sweeps(tuple(o.parameters), o.size, o.domain, columns=1))
         return
     for sheet in o.sheets:
-        if sheet == "gear":
-            cv2.imwrite(str(o.out / "gear-world.png"), gear(o.size))
+        if sheet in ("gear", "ages"):
+            people = WORN if sheet == "gear" else AGES
+            cv2.imwrite(str(o.out / f"{sheet}-world.png"), in_domains(people, o.size))
         elif sheet == "domains":
             cv2.imwrite(str(o.out / "domains-world.png"), domains(o.people, o.seed, o.size))
         else:

@@ -37,12 +37,13 @@ def test_sheets_are_written(gallery, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(sys, "argv", ["world_gallery", "--out", str(tmp_path), "--size", "32", *arguments])
         gallery.main()
 
-    run("--sheets", "domains", "domain", "gear", "--people", "3")
+    run("--sheets", "domains", "domain", "gear", "ages", "--people", "3")
     run("--parameters", "age", "beard", "--domain", "comic")
     shapes = {path.name: cv2.imread(str(path)).shape for path in tmp_path.iterdir()}
     assert shapes == {
         "domains-world.png": (4 * 32, 3 * 32, 3),
         "gear-world.png": (4 * 32, len(gallery.WORN) * 32, 3),
+        "ages-world.png": (4 * 32, len(gallery.AGES) * 32, 3),
         "sweep-domain.png": (2 * 32, 2 * gallery.STEPS * 32, 3),
         "sweep-chosen.png": (2 * 32, gallery.STEPS * 32, 3),
     }
