@@ -267,3 +267,13 @@ def test_points_of_old_lids_lie_where_they_are_drawn(face_world, sampling) -> No
     old, young = (face_world.points(sampling.plain(age=age, eye_tilt=0.0))[1][0] for age in (1.0, 0.35))
     inner, outer = 3, 4  # of the upper lid, left eye (head.h)
     assert (young[inner] - young[outer])[1] < 0.005 < 0.01 < (old[inner] - old[outer])[1]
+
+
+@pytest.mark.parametrize("femininity", [0.0, 1.0])
+def test_children_have_low_eyes_high_chins_and_narrow_shoulders(face_world, sampling, femininity: float) -> None:
+    rows = np.stack([sampling.plain(age=age, femininity=femininity) for age in (0.0, 0.15, 0.3)])
+    eyes, chins = face_world.points(rows)[1][:, [5, CHIN], 1].T
+    assert eyes[0] + 0.03 < eyes[1] < eyes[2] - 0.03
+    assert chins[0] - 0.03 > chins[1] > chins[2] + 0.03
+    shoulders = (face_world.draw(rows, 128)[:, 124, :, 3] > 128).sum(1)
+    assert shoulders[0] + 4 < shoulders[1] < shoulders[2] - 4

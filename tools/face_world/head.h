@@ -31,33 +31,36 @@ static inline Head head_of(const Parameters& q) {
     h.squash = 1 - .08f * h.natural;
     h.child = clampu((.30f - q.age) / .30f, 0, 1);
     h.elder = clampu((q.age - .45f) / .55f, 0, 1);
-    h.face_length = q.face_length * (1 - .10f * h.child) * (1 + .05f * h.natural);
-    h.jaw = q.jaw_width * mixu(1.10f, .95f, q.femininity) * (1 - .02f * h.child);
-    h.neck = mixu(.365f + .03f * h.natural, .275f + .03f * h.natural, q.femininity) * (1 - .14f * h.child);
+    h.face_length = q.face_length * (1 - .14f * h.child) * (1 + .05f * h.natural);
+    h.jaw = q.jaw_width * mixu(1.10f, .95f, q.femininity) * (1 - .03f * h.child);
+    h.neck = mixu(.365f + .03f * h.natural, .275f + .03f * h.natural, q.femininity) * (1 - .21f * h.child);
     h.eye_x = .325f * q.eye_distance;
-    h.eye_y = .03f - .05f * h.child;
-    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .10f * h.child - .10f * h.elder) * (1 - .17f * h.natural);
+    h.eye_y = .03f - .10f * h.child;
+    h.eye_radius = .212f * q.eye_size * mixu(.97f, 1.07f, q.femininity) * (1 + .14f * h.child - .10f * h.elder) * (1 - .17f * h.natural);
     h.lid_high = mixu(.61f, .47f, h.natural);
     h.lid_low = mixu(-.50f, -.40f, h.natural);
     h.iris = mixu(.62f, .44f, h.natural);
     h.eye_z = .795f - h.eye_radius - .02f;
-    h.nose_y = -.175f * q.nose_length * (1 - .16f * h.child) - .01f + .03f * h.child - .045f * h.elder - .075f * h.natural * (1 - .5f * h.child);
+    h.nose_y = -.175f * q.nose_length * (1 - .25f * h.child) - .01f + .005f * h.child - .045f * h.elder - .075f * h.natural * (1 - .5f * h.child);
     float friendly = .16f - .10f * h.elder;   // a face at rest
     h.p.corner_l += friendly;
     h.p.corner_r += friendly;
     h.p.nose_tip *= 1 + .16f * h.elder;       // cartilage grows all life long
     h.p.nose_width *= 1 + .10f * h.elder;
     h.p.ear_size *= 1 + .18f * h.elder;
+    h.p.nose_tip *= 1 - .14f * h.child;
+    h.p.chin *= 1 - .12f * h.child;
+    h.p.cheeks *= 1 + .14f * h.child;
     h.mouth_y = -mixu(.475f, .520f, h.natural) * h.face_length;
     float pucker = positive(-q.mouth_wide), wide = positive(q.mouth_wide);
-    h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .08f * h.child);
+    h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .14f * h.child);
     h.gap_upper = .045f * q.jaw_open + .05f * q.lip_upper;
     h.gap_lower = .255f * q.jaw_open + .05f * q.lip_lower;
     float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .42f * h.elder) * (1 - .16f * wide + .35f * pucker);
     h.lip_upper = .054f * full;
     h.lip_lower = .074f * full;
     h.brow_y = h.eye_y + h.eye_radius + mixu(.085f, .070f, h.natural) + .05f * q.brow_height - .03f * h.elder;
-    h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .15f * h.child) * (1 + h.elder * mixu(.50f, .10f, q.femininity));
+    h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .35f * h.child) * (1 + h.elder * mixu(.50f, .10f, q.femininity));
     // hair style: blend of presets, so that the amount of a style can be animated
     struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave, parted, swept; };
     const Preset presets[] = {

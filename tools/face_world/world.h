@@ -206,7 +206,7 @@ FW_CALL F hair_field(V p, V s, const Head& h, bool fine) {
 
 FW_CALL F torso_field(V pt, V st, const Head& h) {
     const Parameters& q = h.p;
-    float wide = mixu(1.12f, .96f, q.femininity) * (1 - .14f * h.child);
+    float wide = mixu(1.12f, .96f, q.femininity) * (1 - .24f * h.child);
     F d = ellipsoid(shift(pt, 0, -2.02f, -.22f), wide * 1.10f, .62f, .50f);
     d = smooth_min(d, ellipsoid(shift(st, wide * .86f, -1.86f, -.24f), .36f, .36f, .34f), .25f);
     d = smooth_min(d, capsule(pt, 0, -1.30f, -.16f, 0, -1.62f, -.18f, .33f, .52f), .26f);
@@ -448,7 +448,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     // skin: blush on cheeks, nose and ears, make-up on lids, lips, stubble
     V rosy = vec(skin.x * 1.10f, skin.y * .66f, skin.z * .60f);
     V c1 = shift(s, .40f, -.24f, .52f), c2 = shift(p, 0, h.nose_y, .92f), c3 = shift(s, .84f, -.04f, -.05f);
-    float blush = 1 - .50f * h.natural + .30f * h.clay;
+    float blush = 1 - .50f * h.natural + .30f * h.clay + .35f * h.child;
     V a = paint(skin, rosy, bc(blush) * (.50f * exp_(dot(c1, c1) * -13.f) + .30f * exp_(dot(c2, c2) * -42.f) + .30f * exp_(dot(c3, c3) * -14.f)));
     V e = shift(s, h.eye_x, h.eye_y, h.eye_z);
     F near_eye = exp_((length(e) - h.eye_radius - .03f) * (length(e) - h.eye_radius - .03f) * -500.f) * step_smooth(-.02f, .08f, e.y) * step_smooth(0.f, .05f, e.z);
