@@ -2,7 +2,8 @@
 
 An attribute is exact where an edit direction is a mean over many people, so a style names attributes where it can. In
 between, ``strength`` goes from the plain avatar's code to the style's on a straight line in W, where the generator
-is at home; a straight line in the attributes would pass through people with half a hair style.
+is at home; a straight line in the attributes would pass through people with half a hair style. Nobody wears half a hat:
+what is put on (hats, headphones, glasses and their colours) is worn from :data:`WORN_FROM` up, and not below.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.attributes import ATTRIBUTES, EITHER_OR, column
+from engines.attributes import ATTRIBUTES, EITHER_OR, NEW_GEAR, NEW_GLASSES, column
 from realtime.configuration import Style
 from realtime.errors import UsageError
 from realtime.strengths import described
 
 if TYPE_CHECKING:
     from engines.bundled import Array, BundledModel, Network
+
+WORN = ("glasses_round", "glasses_square", *NEW_GLASSES, "hat_beanie", "hat_cap", "headphones", *NEW_GEAR)
+WORN_FROM = 0.5
 
 
 def unknown_attributes(style: Style) -> list[str]:
@@ -64,13 +68,17 @@ class DressedMapping:
         self._mapping, self._strength = mapping, strength
         self._columns: Sequence[int] = [column(name) for name in wanted]
         self._values = np.array(list(wanted.values()), np.float32)
+        self._worn = [column(name) for name in wanted if name in WORN]
 
     def infer(self, *inputs: Array) -> tuple[Array, ...]:
         """W float32 [1, dim] of a person's attributes float32 [1, attributes]."""
         (attributes,) = inputs
         dressed = np.array(attributes, np.float32)
         dressed[:, self._columns] = self._values
-        own = self._mapping.infer(attributes)[0].copy()  # the engine's next call writes over it
+        plain = np.array(attributes, np.float32)
+        from_, to = (dressed, plain) if self._strength >= WORN_FROM else (plain, dressed)
+        to[:, self._worn] = from_[:, self._worn]
+        own = self._mapping.infer(plain)[0].copy()  # the engine's next call writes over it
         return (own + np.float32(self._strength) * (self._mapping.infer(dressed)[0] - own),)
 
     def describe(self) -> str:

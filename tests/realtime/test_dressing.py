@@ -46,6 +46,16 @@ def test_strength_goes_in_a_straight_line_from_the_plain_avatar(strength: float)
     np.testing.assert_array_equal(w(person(), {"age": 0.95}, 0.0), plain)
 
 
+@pytest.mark.parametrize(("strength", "worn"), [(0.3, False), (0.5, True), (0.8, True)])
+def test_nobody_wears_half_a_hat(strength: float, worn: bool) -> None:
+    """What is put on is put on; the rest of the style goes in a straight line."""
+    hat = {"hat_cap": 1.0, "gear_r": 0.9}
+    bare = {"hat_beanie": 0.0, "hat_cap": 0.0, "headphones": 0.0, "gear_r": 0.1}
+    wearing = bare | (hat if worn else {})
+    wanted = w(person(**wearing), {"age": 0.95}, strength)
+    np.testing.assert_allclose(w(person(**bare), {**hat, "age": 0.95}, strength), wanted, atol=1e-5)
+
+
 def test_the_person_given_is_left_alone_and_the_model_shared() -> None:
     model, given = load("toon"), person()
     kept = given.copy()
