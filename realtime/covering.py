@@ -2,8 +2,8 @@
 
 *Covered*: inside the head region (the face, ears, hairline and crown) not one pixel of the person is left, blurred or
 not. The region is filled with the colours around it, carried inwards (normalised convolution: Knutsson and Westin,
-"Normalized and differential convolution", 1993), so that what lies under the avatar looks like the room, not like a
-smear of skin.
+"Normalized and differential convolution", 1993) and then let run into each other, the room's held fast (relaxation of
+Laplace's equation), so that what lies under the avatar looks like the room, without an edge, not like a smear of skin.
 
 *Blurred beyond recognition*: the picture is averaged over 6 blocks along its longer side and drawn up again smoothly.
 Even a face that fills the whole picture is then six blocks wide, with neither eyes nor mouth. Measured on the test
@@ -26,6 +26,7 @@ BLOCKS = 6  # along the longer side of a picture blurred beyond recognition
 BACKDROP_BLOCKS = 48  # of a backdrop from which the head has already been taken
 
 _BODY = 0.03  # how much the person's own body counts among the colours that are carried into the head
+_ROUNDS, _REACH = 16, (5, 5)  # of the colours' running into each other
 _CELLS = 32  # the covered region's surroundings are looked at in so many cells each way
 _FOREHEAD, _CHIN = 10, 152
 # How far the head reaches beyond the mesh, in face heights: the mesh ends at hairline, jaw and in front of the ears.
@@ -239,12 +240,12 @@ def _surroundings(part: Pixels, mask: Pixels, middle: float) -> Pixels | None:
     """The colours around the masked region, carried into it: uint8 [n, n, 3]; no cell that the mask touches counts.
 
     None where it touches all of them.
-    Below the face's ``middle`` there are hair, neck and clothes rather than the room: they count little.
+    Below the face's ``middle`` there are neck and clothes rather than the room under the head: they count little.
     """
     cells = (min(_CELLS, part.shape[1]), min(_CELLS, part.shape[0]))
     colours = cv2.resize(_thinned(part), cells, interpolation=cv2.INTER_AREA).astype(np.float32)
     free = (cv2.resize(_thinned(mask), cells, interpolation=cv2.INTER_AREA) == 0).astype(np.float32)
-    free[round(max(middle, 0.0) * cells[1] / part.shape[0]) :] *= _BODY
+    free[round(max(middle, 0.0) * cells[1] / part.shape[0]) :, (free == 0).any(axis=0)] *= _BODY
     if not free.any():
         return None
     known = np.concatenate([colours, np.ones_like(free)[..., None]], axis=2) * free[..., None]
@@ -252,4 +253,8 @@ def _surroundings(part: Pixels, mask: Pixels, middle: float) -> Pixels | None:
     # Sideways more than up and down: at the height of the chin the room is beside the head, the clothes are below it.
     spread = cv2.GaussianBlur(known, (0, 0), sigmaX=5.0, sigmaY=1.5) + 0.01 * wide
     spread += 1e-6 * known.reshape(-1, 4).mean(axis=0)
-    return np.asarray((spread[..., :3] / spread[..., 3:]).clip(0, 255).astype(np.uint8))
+    carried = spread[..., :3] / spread[..., 3:]
+    held, loose = colours * free[..., None], cv2.merge([1 - free] * 3)
+    for _ in range(_ROUNDS):
+        carried = held + loose * cv2.blur(carried, _REACH, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(carried.clip(0, 255).astype(np.uint8))
