@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.age_maps import jowls, lines
 from engines.hair_maps import CAP, Person, surfaces
 from engines.rays import Rays, band, cosine, sine
 from engines.waveforms import angle_of
@@ -22,7 +23,7 @@ from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
-MAPS = 44
+MAPS = 46
 FACE = (0.0, 0.05, -0.10), (0.82, 1.00, 0.90)  # middle and radii of what hides things beside the head: within the face
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
@@ -166,10 +167,11 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
-    """All maps: [N, 44, size, size].
+    """All maps: [N, 46, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
-    braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear.
+    braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear,
+    44-45 what age leaves.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
@@ -184,5 +186,7 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         exact_sine(place),
         exact_cosine(place),
         *gear(rays, person),
+        lines(rays, person),
+        jowls(rays, person),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

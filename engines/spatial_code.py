@@ -22,6 +22,7 @@ from engines.rays import Rays
 
 GRID, POINTS, TORSO_POINTS = 32, 44, 3
 FEATURES = WAVES + MAPS
+BROWS, MOUTH = ("brow_l", "brow_r", "furrow"), ("jaw_open", "corner_l", "corner_r")  # of the motion code
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 
 
@@ -162,7 +163,7 @@ def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
 
 
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
-    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 72, size, size].
+    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 74, size, size].
 
     ``rest`` are the points at rest and the hair's numbers [N, 47, 3], ``motion`` is [N, motion].
     """
@@ -180,6 +181,8 @@ def map_along(rays: Rays, rest: Tensor, motion: Tensor, size: int) -> Tensor:
     rays = Rays(rays.start * unsqueezed, F.normalize(rays.way * unsqueezed[..., None], dim=1), rays.turn)
     head = head_coordinates(rays, size)
     gaze = motion[:, MOTION.index("gaze_x") : MOTION.index("gaze_y") + 1]
-    person = Person(rest[:, :POINTS] * unsqueezed[:, None], gaze, (1 - width) / 0.08, rest[:, POINTS:].flatten(1))
+    brows, mouth = (torch.stack([motion[:, MOTION.index(name)] for name in names], 1) for names in (BROWS, MOUTH))
+    at_rest, hair = rest[:, :POINTS] * unsqueezed[:, None], rest[:, POINTS:].flatten(1)
+    person = Person(at_rest, gaze, (1 - width) / 0.08, hair, brows, mouth)
     maps = detail_maps(rays, person, size)
     return torch.cat([head, waves(head, 4), maps], 1)

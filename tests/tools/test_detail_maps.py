@@ -18,7 +18,7 @@ POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
 
 
 def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The maps [44, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    """The maps [46, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
     row = plain(**changes)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
@@ -154,3 +154,39 @@ def test_curls_explain_how_drawn_curls_look(style: str) -> None:
             left = picture[inside] - features @ np.linalg.lstsq(features, picture[inside], rcond=None)[0]
             left_over.append(left.var())
     assert left_over[1] < 0.85 * left_over[0] and left_over[1] < 0.92 * left_over[3]
+
+
+@pytest.mark.parametrize(
+    "pose",
+    [
+        {},
+        {"yaw": 0.4, "pitch": 0.1, "roll": 0.1},
+        {"jaw_open": 0.6, "corner_l": 0.5, "corner_r": 0.5},
+        {"brow_l": 0.8, "brow_r": -0.4, "furrow": 0.5, "face_length": 1.06, "brow_height": 0.8},
+    ],
+)
+def test_lines_of_age_lie_where_they_are_drawn(pose: dict[str, float]) -> None:
+    """Forehead, eyes and mouth each: the map is dark where the drawn face is, and is not when it is moved."""
+    row = plain(age=1.0, hair_short=0.0, hair_buzz=1.0, light_x=0.0, **pose)[None]
+    rest = torch.from_numpy(np.array(points(row)[1]))
+    motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
+    lines = head_map(rest, motion, 256)[0, WAVES + 44].numpy()
+    green = draw(row, 256)[0, ..., 1].astype(float)
+    dark = cv2.GaussianBlur(green, (0, 0), 4) - green
+    for band in (slice(40, 97), slice(97, 130), slice(130, 170)):
+        here = np.zeros(lines.shape, bool)
+        here[band] = cv2.dilate((lines[band] > 0.15).astype(np.uint8), np.ones((7, 7))) > 0
+        alike = [np.corrcoef(dark[here], np.roll(lines, moved, 0)[here])[0, 1] for moved in (0, 4, -4)]
+        assert here.sum() > 100
+        assert alike[0] > 0.3 and alike[0] > max(alike[1:]) + 0.2, (band, alike)
+
+
+def test_jowls_lie_within_the_old_head_and_beyond_the_young_one() -> None:
+    broad = {"hair_short": 0.0, "hair_bald": 1.0, "jaw_width": 0.95}
+    young, old = draw(np.stack([plain(**broad, age=age) for age in (0.4, 1.0)]), SIZE)[..., 3] > 128
+    maps = maps_and_picture(**broad, age=1.0)[0]
+    jowls = maps[45] > 0.05
+    assert jowls.sum() > 60 and old[jowls].mean() > 0.98
+    added = old & ~young & (np.arange(SIZE) < 92)[:, None] & (np.arange(SIZE) > 76)[:, None]
+    near = cv2.dilate(jowls.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    assert added.sum() > 20 and near[added].mean() > 0.7
