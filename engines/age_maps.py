@@ -23,17 +23,18 @@ _NOSE_WIDTH = 0.99  # no point tells it; off by up to 0.013 of the head's units 
 
 
 def lines(rays: Rays, person: Person) -> Tensor:
-    """Across the forehead, beside the eyes, under their bags, from the nose past the mouth, and down: [N, 1, pixels]."""
+    """Across the forehead, beside and under the eyes, from the nose past the mouth, and down: [N, 1, pixels]."""
     distance, _ = rays.ellipsoids(*(rays.way.new_tensor([SKULL[i], MUZZLE[i]]) for i in (0, 1)))
     x, y, z = rays.at(distance)
-    (x, _), (high, low), aside = x.split(1, 1), y.split(1, 1), x.abs().split(1, 1)
-    found = torch.maximum(_forehead(x, aside[0], high, person), _around_eyes(aside[0], high, person.rest))
-    both = torch.cat([found, _around_mouth(aside[1], low, person)], 1) * step((z - 0.15) / 0.15)
+    aside, high, low = x.abs(), y[:, :1], y[:, 1:]
+    above = torch.maximum(_forehead(x[:, :1], high, person), _around_eyes(aside[:, :1], high, person.rest))
+    both = torch.cat([above, _around_mouth(aside[:, 1:], low, person)], 1) * step((z - 0.15) / 0.15)
     return both.amax(1, keepdim=True)
 
 
-def _forehead(x: Tensor, aside: Tensor, y: Tensor, person: Person) -> Tensor:
+def _forehead(x: Tensor, y: Tensor, person: Person) -> Tensor:
     """Three lines, which rise with the brow of their side."""
+    aside = x.abs()
     raised, furrow = person.brows[:, :2], person.brows[:, 2:]
     low = person.rest[:, 8:26:17, 1] - 0.025 * raised + 0.065 * furrow  # brows as they are, and a little more
     left, right = low[:, :1, None], low[:, 1:, None]

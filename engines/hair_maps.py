@@ -33,8 +33,8 @@ SURFACES = (
 @dataclass(frozen=True, slots=True)
 class Person:
     """What the maps depend on beside the pose: the points at rest [N, 44, 3] (order of ``points_of`` in head.h), the
-    gaze [N, 2], 1 for natural proportions [N, 1], the nine numbers of the hair's shape [N, 9] (head.h), how far the brows
-    are raised and furrowed [N, 3], how far the jaw is open and the corners of the mouth are up [N, 3]."""
+    gaze [N, 2], 1 for natural proportions [N, 1], the nine numbers of the hair's shape [N, 9] (head.h), how far
+    the brows are raised and furrowed [N, 3], how far the jaw is open and the corners of the mouth are up [N, 3]."""
 
     rest: Tensor
     gaze: Tensor
