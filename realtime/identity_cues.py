@@ -42,6 +42,7 @@ _LIT = 80.0  # percentile of the places on the face: what its better lit parts s
 _IN_SHADOW = 0.65  # of their lightness, below which hair or a hard shadow lies on the face
 _NO_SKIN = 12.0  # Lab distance, lightness weighted less, from which a colour is not skin in shade
 _HARDLY = 0.18  # of what lies above the forehead, up to which hair is hardly seen
+_DARKER = (0.10, 0.50)  # of the hair by lightness: what tells its colour
 _HAIR_NEAR = (12.0, 24.0)  # Lab distances within which a colour counts as the hair's: for even and for uneven hair
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
@@ -175,10 +176,10 @@ def _hair(lab: Array, points: Array, skin: Array) -> tuple[Array, float, float]:
 
 
 def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
-    """The Lab colour of all that is not skin above the forehead: the mean of the half of it of middling lightness.
+    """The Lab colour of all that is not skin above the forehead: the mean of its darker half but for the darkest.
 
-    Hair has bands of light and shade, of which the median of some places (``hair``) is now the one and now the other.
-    It stands for the hair where hardly any is seen.
+    Hair has bands of light and shade, of which the median of some places (``hair``) is now the one and now the other,
+    and what shines has the lamp's colour. It stands for the hair where hardly any is seen.
     """
     up = points[10, :2] - points[152, :2]
     line = points[list(HAIRLINE), :2]
@@ -190,8 +191,8 @@ def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
     if len(seen) <= _HARDLY * len(above):
         return hair
     order = np.argsort(seen[:, 0], kind="stable")
-    quarter = len(order) // 4
-    return np.asarray(seen[order[quarter : len(order) - quarter]].mean(axis=0))
+    darkest, half = (int(share * len(order)) for share in _DARKER)
+    return np.asarray(seen[order[darkest : half + 1]].mean(axis=0))
 
 
 def _fringe(lab: Array, points: Array, hair: Array, skin: Array) -> float:
