@@ -17,9 +17,12 @@ def test_styles_that_the_weights_can_show_are_drawn_at_three_strengths() -> None
 
     known = {
         "glasses": Style("glasses", "", "toon", attributes={"glasses_round": 1.0}),
+        "old": Style("old", "", "toon", attributes={"age": 1.0}),
         "antlers": Style("antlers", "", "toon", attributes={"antlers": 1.0}),
     }
     drawn = wearing(load("toon"), [plain()], known).astype(int)
-    assert drawn.shape == (256, 768, 3)
-    none, half, whole = (drawn[92:130, 75 + at : 181 + at] for at in (0, 256, 512))
-    assert np.abs(whole - none).mean() > np.abs(half - none).mean() > 0.5, "the eyes, where glasses are"
+    assert drawn.shape == (512, 768, 3)
+    for top, name in ((0, "glasses"), (256, "old")):
+        none, half, whole = (drawn[top + 92 : top + 130, 75 + at : 181 + at] for at in (0, 256, 512))  # the eyes
+        changed = [np.abs(one - none).mean() for one in (half, whole)]
+        assert min(changed) > 0.5 and (changed[1] > changed[0] if name == "old" else changed[1] == changed[0]), name
