@@ -184,3 +184,20 @@ def test_the_program_loads_what_was_exported(exported: Path) -> None:
     assert np.abs(hair.wplus[:5]).max() == 0 < np.abs(hair.wplus[5:]).max(), "hair colour is for layers of colour"
     assert np.abs(smile.wplus).max() == 0 < smile.motion[MOTION.index("corner_l")] and smile.gauge is None
     assert hair.gauge is not None and hair.gauge.weights.shape == (256,) and hair.gauge.most >= 1
+
+
+def test_what_is_inside_a_file_has_short_names_and_its_ends_keep_theirs(tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    from tools.export_models import to_onnx
+
+    network = torch.nn.Sequential(torch.nn.Linear(32, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4)).eval()
+    given = torch.randn(1, 32)
+    to_onnx(network, (given,), ["given"], ["told"], tmp_path / "x.onnx")
+    graph = onnx.load(tmp_path / "x.onnx").graph
+    inner = {name for node in graph.node for name in (*node.input, *node.output)} - {"given", "told"}
+    assert len(inner) > 4 and max(map(len, inner)) <= 3
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
+    (told,) = session.run(["told"], {"given": given.numpy()})
+    np.testing.assert_allclose(told, network(given).detach().numpy(), atol=1e-3)
