@@ -157,11 +157,18 @@ def doubling() -> Tensor:
 
 
 def to_onnx(
-    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str], file: Path, fold: bool = True
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    names: list[str],
+    outputs: list[str],
+    file: Path,
+    fold: bool = True,
+    short: bool = False,
 ) -> None:
     """Export for a batch of one, store the weights in half precision (cast up at load) and check the file.
 
-    fold: compute what depends on no input here; else at load, for a smaller file.
+    fold: compute what depends on no input here; else at load, for a smaller file. short: names inside are short, also
+    for a smaller file; trainings begin with weights that have theirs.
     """
     module.eval()
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -178,20 +185,20 @@ def to_onnx(
         )
     model = onnx.load(file)
     halve(model)
-    shorten(model)
+    if short:
+        shorten(model)
     onnx.checker.check_model(model)
     onnx.save(model, file)
 
 
 def shorten(model: onnx.ModelProto) -> None:
-    """Give everything inside a file a short name: of the motion code the names took two thirds of the bytes."""
+    """Give what is computed inside a file short names, which took a third of the motion code's bytes."""
     graph = model.graph
     kept = {value.name for value in (*graph.input, *graph.output)}
-    made = (name for node in graph.node for name in node.output)
-    inner = [name for name in (*(t.name for t in graph.initializer), *made) if name and name not in kept]
-    short = {name: f"{number:x}" for number, name in enumerate(dict.fromkeys(inner))}
-    for tensor in graph.initializer:
-        tensor.name = short.get(tensor.name, tensor.name)
+    weights = {tensor.name for tensor in graph.initializer}
+    computed = [node for node in graph.node if not weights.issuperset(node.input) or not node.input]  # no cast weight
+    made = [name for node in computed for name in node.output if name and name not in kept]
+    short = {name: f"{number:x}" for number, name in enumerate(dict.fromkeys(made))}
     for node in graph.node:
         node.ClearField("name")
         node.ClearField("doc_string")
@@ -243,7 +250,9 @@ def export_top(large: LargeGenerator, out: Path) -> None:
     """What draws 512 px, beside what draws 256."""
     w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
     names = ["start", "maps", "maps256"]
-    to_onnx(LargeMotionCode(large.generator), (w, motion), ["w", "motion"], names, out / "motion_code_512.onnx")
+    to_onnx(
+        LargeMotionCode(large.generator), (w, motion), ["w", "motion"], names, out / "motion_code_512.onnx", short=True
+    )
     codes = tuple(code.detach() for code in large.motion_code(w, motion))
     names = ["wplus", *(f"code{code.shape[-1]}" for code in codes)]
     to_onnx(LargeSynthesis(large), (wplus, *codes), names, ["rgba"], out / "synthesis_512.onnx", False)
@@ -263,7 +272,9 @@ def main() -> None:
     generator, code = model.generator, ["code32", "code64", "code128"]
     w, motion, wplus = torch.zeros(1, DIM), torch.zeros(1, len(MOTION)), torch.zeros(1, LAYERS, DIM)
     codes = tuple(c.detach() for c in generator.motion_code(w, motion))
-    to_onnx(MotionCode(generator), (w, motion), ["w", "motion"], ["start", "maps"], o.out / "motion_code.onnx")
+    to_onnx(
+        MotionCode(generator), (w, motion), ["w", "motion"], ["start", "maps"], o.out / "motion_code.onnx", short=True
+    )
     save_tensors(generator, o.out / "portrait.safetensors")
     to_onnx(model.mapping, (torch.zeros(1, len(attribute_names())),), ["attributes"], ["w"], o.out / "mapping.onnx")
     for file, network in (("synthesis", generator), ("synthesis_int8", rounded(generator, o.out))):
