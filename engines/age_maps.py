@@ -16,7 +16,7 @@ from engines.hair_maps import Person
 from engines.rays import Rays, band, sine, step
 
 # What the lines lie on, middles and radii: forehead and around the eyes, around the mouth.
-SKULL, MUZZLE = ((0.0, 0.05, -0.10), (0.82, 1.00, 0.90)), ((0.0, -0.22, 0.14), (0.66, 0.58, 0.63))
+FACE, MUZZLE = ((0.0, 0.05, -0.10), (0.82, 1.00, 0.90)), ((0.0, -0.22, 0.14), (0.66, 0.58, 0.63))
 JOWL = 0.18  # radius
 _FAN = 0.48  # radians between the lines beside an eye
 _NOSE_WIDTH = 0.99  # no point tells it; off by up to 0.013 of the head's units where the folds begin
@@ -24,7 +24,7 @@ _NOSE_WIDTH = 0.99  # no point tells it; off by up to 0.013 of the head's units 
 
 def lines(rays: Rays, person: Person) -> Tensor:
     """Across the forehead, beside and under the eyes, from the nose past the mouth, and down: [N, 1, pixels]."""
-    distance, _ = rays.ellipsoids(*(rays.way.new_tensor([SKULL[i], MUZZLE[i]]) for i in (0, 1)))
+    distance, _ = rays.ellipsoids(*(rays.way.new_tensor([FACE[i], MUZZLE[i]]) for i in (0, 1)))
     x, y, z = rays.at(distance)
     aside, high, low = x.abs(), y[:, :1], y[:, 1:]
     above = torch.maximum(_forehead(x[:, :1], high, person), _around_eyes(aside[:, :1], high, person.rest))

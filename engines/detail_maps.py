@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.age_maps import jowls, lines
+from engines.age_maps import FACE, jowls, lines
 from engines.hair_maps import CAP, Person, surfaces
 from engines.rays import Rays, band, cosine, sine
 from engines.waveforms import angle_of
@@ -24,7 +24,6 @@ from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
 MAPS = 46
-FACE = (0.0, 0.05, -0.10), (0.82, 1.00, 0.90)  # middle and radii of what hides things beside the head: within the face
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -44,7 +43,7 @@ def before_hair(rays: Rays, person: Person, distance: Tensor) -> Tensor:
 
 
 def before_face(rays: Rays, distance: Tensor) -> Tensor:
-    """The same for the face, which hides the far cup and the far arm of glasses when the head turns."""
+    """The same for the face (a surface within it), which hides the far cup and the far arm of glasses when the head turns."""
     reached, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
     return 1 - torch.sigmoid((distance - reached) / 0.02) * torch.sigmoid((bulk - 0.06) / 0.02)
 
