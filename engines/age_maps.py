@@ -15,7 +15,8 @@ from torch import Tensor
 from engines.hair_maps import Person
 from engines.rays import Rays, band, sine, step
 
-# What the lines lie on, middles and radii: forehead and around the eyes, around the mouth.
+# What the lines lie on, middles and radii: forehead and around the eyes (within the face: what hides things beside the
+# head, too), around the mouth.
 FACE, MUZZLE = ((0.0, 0.05, -0.10), (0.82, 1.00, 0.90)), ((0.0, -0.22, 0.14), (0.66, 0.58, 0.63))
 JOWL = 0.18  # radius
 _FAN = 0.48  # radians between the lines beside an eye

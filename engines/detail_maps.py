@@ -43,7 +43,7 @@ def before_hair(rays: Rays, person: Person, distance: Tensor) -> Tensor:
 
 
 def before_face(rays: Rays, distance: Tensor) -> Tensor:
-    """The same for the face (a surface within it), which hides the far cup and the far arm of glasses when the head turns."""
+    """The same for the face, which hides the far cup and the far arm of glasses when the head turns."""
     reached, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
     return 1 - torch.sigmoid((distance - reached) / 0.02) * torch.sigmoid((bulk - 0.06) / 0.02)
 
