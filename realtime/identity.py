@@ -41,10 +41,10 @@ PEOPLE: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 # The avatar's own mean and spread of the attribute of the same name (tools/face_world/sampling.py).
 AVATARS: dict[str, tuple[float, float]] = {
-    "face_length": (1.0, 0.045), "jaw_width": (1.0, 0.05), "chin": (1.0, 0.14), "cheeks": (1.0, 0.09),
-    "forehead": (0.2, 0.45), "nose_length": (1.0, 0.11), "nose_width": (1.0, 0.13), "eye_size": (1.0, 0.055),
-    "eye_distance": (1.0, 0.035), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
-    "lip_thickness": (1.0, 0.2), "mouth_width": (1.0, 0.07),
+    "face_length": (1.0, 0.065), "jaw_width": (1.0, 0.075), "chin": (1.0, 0.21), "cheeks": (1.0, 0.135),
+    "forehead": (0.2, 0.45), "nose_length": (1.0, 0.16), "nose_width": (1.0, 0.19), "eye_size": (1.0, 0.075),
+    "eye_distance": (1.0, 0.05), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
+    "lip_thickness": (1.0, 0.28), "mouth_width": (1.0, 0.10),
 }  # fmt: skip
 DARKEST = 0.003  # of what a linear colour is said to be
 _GREENEST, _PALEST = 68.0, 88.0  # degrees of hue and lightness in Lab; people before cameras: 24 to 62, up to 86

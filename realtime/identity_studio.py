@@ -139,11 +139,11 @@ class Studio:
         wplus = np.repeat(w, LAYERS, axis=0) + (np.float32(0) if offset is None else offset)
         return self.model.drawer.draw(wplus[None], motion)[0]
 
-    def colours(self, attributes: Attributes) -> dict[str, Array] | None:
-        """The Lab colours of the drawn avatar, measured as a person's are; None when its face is not found."""
+    def seen(self, attributes: Attributes) -> Look | None:
+        """The drawn avatar, measured as a person is; None when its face is not found."""
         shown = self._shown(attributes)
         face = self._face(shown)
-        return None if face is None else self._colours(shown, face)
+        return None if face is None else self._measured(shown, face)
 
     def _shown(self, attributes: Attributes) -> Frame:
         return Frame(0, 0, on_paper(self.draw(attributes), VIEW_PX))
@@ -152,9 +152,9 @@ class Studio:
         self._tracker.reset()
         return self._tracker.track(shown)
 
-    def _colours(self, shown: Frame, face: Face) -> dict[str, Array]:
-        """The Lab colours of an avatar whose face is there."""
-        return look(face, self._aligner.align(shown, face), np.zeros(len(PERSONAL), np.float32)).colours
+    def _measured(self, shown: Frame, face: Face) -> Look:
+        """An avatar whose face is there, as a person is measured; the network is not asked."""
+        return look(face, self._aligner.align(shown, face), np.zeros(len(PERSONAL), np.float32))
 
     def matched(self, attributes: Attributes, wanted: dict[str, Array]) -> Attributes:
         """The same person with skin, lips and hair corrected until they look as ``wanted`` (Lab by name).
@@ -172,7 +172,7 @@ class Studio:
             return {**attributes, **{name: float(value) for name, value in zip(names, said, strict=True)}}
 
         def seen(said: Array) -> Array:
-            colours = self._colours(self._shown(person(said)), face)
+            colours = self._measured(self._shown(person(said)), face).colours
             return np.concatenate([_WEIGHS[name] * colours[name] for name in parts])
 
         said = np.array([attributes[name] for name in names])

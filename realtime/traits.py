@@ -53,12 +53,12 @@ _TAKEN = {
 
 # What the face world draws: the lowest, the usual and the highest amount. Amounts that are not here go from 0 to 1.
 _RANGES: dict[str, tuple[float, float, float]] = {
-    "face_length": (0.88, 1.0, 1.12), "jaw_width": (0.86, 1.0, 1.14), "chin": (0.65, 1.0, 1.35),
-    "cheeks": (0.75, 1.0, 1.25), "forehead": (-0.8, 0.2, 1.2), "nose_length": (0.7, 1.0, 1.3),
-    "nose_width": (0.65, 1.0, 1.35), "nose_tip": (0.7, 1.0, 1.3), "eye_size": (0.85, 1.0, 1.15),
-    "eye_distance": (0.9, 1.0, 1.1), "eye_tilt": (-0.1, 0.05, 0.2), "ear_size": (0.75, 1.0, 1.25),
-    "brow_height": (0.0, 0.4, 0.9), "brow_arch": (0.0, 0.6, 1.2), "brow_thickness": (0.4, 1.0, 1.6),
-    "lip_thickness": (0.5, 1.0, 1.5), "mouth_width": (0.82, 1.0, 1.18), "age": (0.0, 0.35, 1.0),
+    "face_length": (0.86, 1.0, 1.14), "jaw_width": (0.82, 1.0, 1.18), "chin": (0.5, 1.0, 1.5),
+    "cheeks": (0.7, 1.0, 1.3), "forehead": (-0.8, 0.2, 1.2), "nose_length": (0.65, 1.0, 1.35),
+    "nose_width": (0.55, 1.0, 1.45), "nose_tip": (0.65, 1.0, 1.35), "eye_size": (0.82, 1.0, 1.18),
+    "eye_distance": (0.9, 1.0, 1.1), "eye_tilt": (-0.1, 0.05, 0.2), "ear_size": (0.7, 1.0, 1.3),
+    "brow_height": (-0.1, 0.4, 0.9), "brow_arch": (-0.1, 0.6, 1.3), "brow_thickness": (0.3, 1.0, 1.7),
+    "lip_thickness": (0.4, 1.0, 1.6), "mouth_width": (0.8, 1.0, 1.2), "age": (0.0, 0.35, 1.0),
     "femininity": (0.0, 0.5, 1.0),
 }  # fmt: skip
 _USUAL_COLOURS = {

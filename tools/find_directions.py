@@ -37,7 +37,7 @@ from engines.sefa import factorize
 from tools.direction_methods import boundary, channel_scores, channel_step, components, paired
 from tools.direction_sources import Source, bundled_source, imported_source, label_imported, load_mapping
 from tools.face_world import names
-from tools.face_world.sampling import person
+from tools.face_world.sampling import MANLY, PLAIN, manly, person
 from tools.train_generator import attribute_names
 
 RIDGE = 1e-5  # of the codes' mean variance
@@ -80,6 +80,8 @@ def among(colour: str) -> dict[str, float]:
     return {name: 1.0 if name == colour else -0.5 for name in ("hair_r", "hair_g", "hair_b")}
 
 
+MANLIER = 2.0  # than men are in the mean, and women the other way
+PLAIN_SHAPE = {name: PLAIN[name] for name in MANLY}
 SHAVEN = dict(beard=0.0, goatee=0.0, moustache=0.0, stubble=0.0)
 BROWN = hair_colour(0.14, 0.065, 0.030)
 EDITS: dict[str, Ends] = {
@@ -98,7 +100,9 @@ EDITS: dict[str, Ends] = {
     "make_up": Ends(dict(make_up=0.0), dict(make_up=1.0, lip_r=0.55, lip_g=0.05, lip_b=0.09)),
     # feminine (-) to masculine (+)
     "presentation": Ends(
-        dict(femininity=0.95, beard=0.0, goatee=0.0, moustache=0.0), dict(femininity=0.05, make_up=0.0, stubble=0.4)
+        dict(femininity=0.95, beard=0.0, goatee=0.0, moustache=0.0, **manly(PLAIN_SHAPE, -MANLIER)),
+        dict(femininity=0.05, make_up=0.0, stubble=0.4, **manly(PLAIN_SHAPE, MANLIER)),
+        by=dict(femininity=1.0),
     ),
 }
 

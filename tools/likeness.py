@@ -35,7 +35,7 @@ from realtime.configuration import read_toml
 from realtime.errors import SourceError
 from realtime.frames import Frame, Pixels
 from realtime.identity import IdentityEstimator, weighted_median
-from realtime.identity_cues import FIGURES, linear_rgb
+from realtime.identity_cues import FIGURES, Look, linear_rgb
 from realtime.identity_studio import MATCHED, Studio
 from realtime.said_colours import FILE, PARTS, fitted
 from realtime.settings import Settings
@@ -81,6 +81,7 @@ class Row:
     live_skin: float
     live_hair_colour: float
     made: str
+    shape: Array  # proportions of the person and of the drawn avatar, [2, figures]
 
 
 def delta_e(one: Array, other: Array) -> float:
@@ -121,7 +122,8 @@ def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) 
     live = identity.estimate()
     traits = from_attributes(studio.matched(in_portrait_light(live), seen))
     made = to_attributes(traits)
-    off, live_off = (_off(studio.colours(attributes), seen) for attributes in (made, live))
+    drawn = studio.seen(made)
+    off, live_off = (_off(look, seen) for look in (drawn, studio.seen(live)))
     length, feminine = length_of(str(traits["hair"])), float(traits["femininity"]) > 0.5
     return Row(
         name=name,
@@ -135,6 +137,7 @@ def judge(name: str, studio: Studio, identity: IdentityEstimator, truth: Truth) 
         live_skin=live_off["skin"],
         live_hair_colour=np.nan if truth.hair in (None, "none") else live_off["hair"],
         made=f"{traits['hair']}, glasses {traits['glasses']}, beard {traits['beard']}, age {float(traits['age']):.2f}",
+        shape=np.stack([shape_of(identity), np.full(len(FIGURES), np.nan) if drawn is None else drawn.figures]),
     )
 
 
@@ -143,9 +146,15 @@ def kind_of_eyes(attributes: Mapping[str, float]) -> str:
     return "brown" if attributes["iris_r"] > 1.25 * attributes["iris_g"] else "light"
 
 
-def _off(drawn: dict[str, Array] | None, seen: dict[str, Array]) -> dict[str, float]:
+def _off(drawn: Look | None, seen: dict[str, Array]) -> dict[str, float]:
     """How far a drawn avatar's skin and hair are from what was seen; not-a-number without an avatar's face."""
-    return {name: np.nan if drawn is None else delta_e(seen[name], drawn[name]) for name in ("skin", "hair")}
+    return {name: np.nan if drawn is None else delta_e(seen[name], drawn.colours[name]) for name in ("skin", "hair")}
+
+
+def shape_of(identity: IdentityEstimator) -> Array:
+    """A person's proportions over the frames, float64 [figures]."""
+    weights = np.array([look.weight for look in identity.looks]) + 1e-6
+    return weighted_median(np.array([look.figures for look in identity.looks]), weights)
 
 
 def of_media(media: Path, studio: Studio, seconds: float) -> list[Row]:
@@ -213,8 +222,31 @@ def before_scenery(rgba: Pixels, random: np.random.Generator) -> Pixels:
     return np.asarray(cv2.resize(picture, (SCENERY_PX, SCENERY_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
+def shapes(rows: list[Row]) -> dict[str, Any]:
+    """How avatars' proportions go with their people's.
+
+    Per figure Pearson's r over the people and how much the avatars differ for what the people do (both in units of the
+    distance of the outer eye corners); who is known: an avatar's proportions, in spreads from the avatars' mean, go
+    with its own person's more than with those of all others (``first``), or of all but two (``third``).
+    """
+    pairs = np.array([row.shape for row in rows if np.isfinite(row.shape).all()])
+    if len(pairs) < 3:
+        return {}
+    people, avatars = pairs[:, 0], pairs[:, 1]
+    spread = people.std(axis=0), avatars.std(axis=0)
+    a, b = ((x - x.mean(axis=0)) / np.maximum(s, 1e-9) for x, s in zip((people, avatars), spread, strict=True))
+    figures = {
+        name: {"r": float((a[:, i] * b[:, i]).mean()), "spread": float(spread[1][i] / max(spread[0][i], 1e-9))}
+        for i, name in enumerate(FIGURES)
+    }
+    alike = np.corrcoef(b, a)[: len(b), len(b) :]
+    rank = (alike > np.diag(alike)[:, None]).sum(axis=1)
+    first, third = (int((rank < n).sum()) for n in (1, 3))
+    return {"figures": figures, "known": {"first": first, "third": third, "of": len(pairs)}}
+
+
 def summary(rows: list[Row]) -> dict[str, Any]:
-    """Shares that are right, and the median and 90th percentile of the colours' differences."""
+    """Shares that are right, the median and 90th percentile of the colours' differences, and :func:`shapes`."""
     result: dict[str, Any] = {"people": len(rows)}
     for trait in ("glasses", "beard", "hair", "presentation", "eyes"):
         judged = [getattr(row, trait) for row in rows if getattr(row, trait) is not None]
@@ -224,7 +256,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
         off = off[np.isfinite(off)]
         half, most = (float(np.percentile(off, share)) if off.size else float("nan") for share in (50, 90))
         result[colour] = {"median": half, "p90": most, "near": int((off <= NEAR).sum()), "of": int(off.size)}
-    return result
+    return result | {"shape": shapes(rows)}
 
 
 def table(rows: list[Row]) -> str:
@@ -251,9 +283,7 @@ def proportions(media: Path, studio: Studio, seconds: float) -> str:
     for group, suffix in (("clips", ".mp4"), ("stills", ".jpg")):
         for name, label in read_toml(LABELS)[group].items():
             if label["age"] != "child" and label["hair"] != "covered":
-                looks = studio.watch([str(media / group / f"{name}{suffix}")], seconds).identity.looks
-                weights = np.array([look.weight for look in looks]) + 1e-6
-                people.append(weighted_median(np.array([look.figures for look in looks]), weights))
+                people.append(shape_of(studio.watch([str(media / group / f"{name}{suffix}")], seconds).identity))
     figures = np.array(people)
     rows = zip(FIGURES, figures.mean(axis=0), figures.std(axis=0), strict=True)
     return "\n".join(f'"{name}": ({mean:.3f}, {spread:.3f}),' for name, mean, spread in rows)
@@ -271,9 +301,9 @@ def painted(studio: Studio, count: int, seed: int) -> dict[str, Any]:
         who = decided({name: float(row[index(name)]) for name in ATTRIBUTES} | {"grey": 0.0})
         if who["hair_bald"] or who["hat_beanie"] or who["hat_cap"]:
             continue
-        drawn = studio.colours(who)
+        drawn = studio.seen(who)
         if drawn is not None:
-            seen = np.concatenate([linear_rgb(drawn[name]) for name in MATCHED])
+            seen = np.concatenate([linear_rgb(drawn.colours[name]) for name in MATCHED])
             said = np.array([who[f"{part}_{c}"] for part in PARTS for c in "rgb"])
             pairs.append((seen, np.array([who[name] for name in LIGHT]), said))
     seen_, light, said_ = (np.array(columns) for columns in zip(*pairs, strict=True))

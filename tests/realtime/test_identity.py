@@ -210,7 +210,7 @@ def test_unusual_proportions_become_the_avatars() -> None:
     for name, (mean, spread) in AVATARS.items():
         assert usual[name] == pytest.approx(mean) and long[name] == pytest.approx(mean + spread)
     most = proportioned(np.full(len(FIGURES), 40.0))
-    assert most["face_length"] == pytest.approx(1.0 + 1.8 * 0.045)
+    assert most["face_length"] == pytest.approx(1.0 + 1.8 * 0.065)
 
 
 def test_a_drawn_face_keeps_what_the_network_says() -> None:

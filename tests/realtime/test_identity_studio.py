@@ -35,9 +35,9 @@ def test_photos_are_watched_and_drawn_alike(studio: Studio, media: Path) -> None
     matched = studio.matched(pale, wanted)
     off = []
     for attributes in (pale, matched):
-        drawn = studio.colours(attributes)
+        drawn = studio.seen(attributes)
         assert drawn is not None
-        off.append(sum(float(np.linalg.norm(drawn[name] - wanted[name])) for name in wanted))
+        off.append(sum(float(np.linalg.norm(drawn.colours[name] - wanted[name])) for name in wanted))
     assert off[1] < off[0]
     assert {name for name in plain if plain[name] != matched[name]} <= {
         f"{part}_{c}" for part in ("skin", "lip", "hair") for c in "rgb"

@@ -62,9 +62,9 @@ def test_black_is_said_to_be_blacker_than_it_is_seen_and_nothing_is_below_it() -
 @pytest.mark.parametrize(("skin", "lips"), [("#f0cdb8", "#d79a90"), ("#c58c64", "#a86650"), ("#8a6552", "#7a4a3c")])
 def test_drawn_people_are_said_as_they_were(studio: Studio, skin: str, lips: str) -> None:
     person = to_attributes({"skin": skin, "lips": lips, "hair-colour": "#553d2c", "hair": "short"})
-    drawn = studio.colours(person)
+    drawn = studio.seen(person)
     assert drawn is not None
-    seen = {part: linear_rgb(drawn[name]) for name, part in MATCHED.items()}
+    seen = {part: linear_rgb(drawn.colours[name]) for name, part in MATCHED.items()}
     said = to_say(seen, LIGHT)
     for part, most in (("skin", 0.25), ("hair", 0.5)):
         truth = np.array([person[f"{part}_{c}"] for c in "rgb"])

@@ -94,7 +94,7 @@ def test_assignments_are_read(text: str, pair: tuple[str, object]) -> None:
         ("age=old", "age is 'old'; wanted a number from 0 to 1"),
         ("age=nan", "age is 'nan'; wanted a number from 0 to 1"),
         ("age=1e999", "wanted a number from 0 to 1"),
-        ("jaw-width=3", "jaw-width is '3'; wanted a number from 0.86 to 1.14"),
+        ("jaw-width=3", "jaw-width is '3'; wanted a number from 0.82 to 1.18"),
         ("light-x=1", "unknown trait 'light-x'"),
     ],
 )
@@ -115,7 +115,7 @@ def test_values_of_other_kinds_are_refused(value: object) -> None:
 def test_amounts_outside_their_range_are_drawn_in() -> None:
     wild = {**traits.to_attributes({}), "jaw_width": 9.0, "eye_size": -3.0}
     back = traits.from_attributes(wild)
-    assert (back["jaw-width"], back["eye-size"]) == (1.14, 0.85)
+    assert (back["jaw-width"], back["eye-size"]) == (1.18, 0.82)
 
 
 def test_portrait_light_is_the_light_of_avatars() -> None:

@@ -17,6 +17,10 @@ from engines.portrait import COLOUR_LAYERS
 pytestmark = [pytest.mark.usefixtures("face_world"), pytest.mark.usefixtures("one_thread")]
 
 BEARDS = {"beard", "goatee", "moustache", "stubble"}
+SHAPE = {
+    *("jaw_width", "chin", "cheeks", "nose_width", "nose_length", "eye_size"),
+    *("brow_thickness", "brow_height", "brow_arch", "lip_thickness"),
+}
 HAIR = {"hair_r", "hair_g", "hair_b", "grey"}
 NAMED = {
     "age": {"age", "grey"},
@@ -28,7 +32,7 @@ NAMED = {
     "hair_blue": HAIR,
     "hair_long": set(HAIR_STYLES),
     "make_up": {"make_up", "lip_r", "lip_g", "lip_b"},
-    "presentation": {"femininity", "make_up"} | BEARDS,
+    "presentation": {"femininity", "make_up"} | BEARDS | SHAPE,
 }
 
 
@@ -63,6 +67,7 @@ def test_age_goes_up_and_presentation_to_masculine() -> None:
     assert (high < low)[:, column("age")].all()
     low, high, _ = ends("presentation", people)
     assert (high < low)[:, column("femininity")].all()
+    assert (high > low)[:, [column("jaw_width"), column("brow_thickness")]].all()
 
 
 @pytest.mark.parametrize(

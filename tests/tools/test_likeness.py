@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 
 from realtime.configuration import read_toml
+from realtime.identity_cues import FIGURES
 from realtime.traits import HAIR
-from tools.likeness import LABELS, LENGTHS, Row, before_scenery, delta_e, kind_of_eyes, length_of, summary, table
+from tools.likeness import (
+    LABELS,
+    LENGTHS,
+    Row,
+    before_scenery,
+    delta_e,
+    kind_of_eyes,
+    length_of,
+    shapes,
+    summary,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +43,9 @@ def test_every_hair_style_has_a_length() -> None:
     assert (length_of("bob"), length_of("buzz")) == ("long", "short")
 
 
+UNKNOWN = np.full((2, len(FIGURES)), np.nan)
+
+
 def test_labels_are_complete() -> None:
     for group in read_toml(LABELS).values():
         for label in group.values():
@@ -49,8 +64,8 @@ def test_kinds_of_eyes() -> None:
 
 def test_what_is_not_judged_is_left_out() -> None:
     rows = [
-        Row("a", True, False, None, True, None, 3.0, np.nan, 5.0, np.nan, "bob"),
-        Row("b", True, True, True, None, False, 12.0, 4.0, 7.0, 8.0, "long"),
+        Row("a", True, False, None, True, None, 3.0, np.nan, 5.0, np.nan, "bob", UNKNOWN),
+        Row("b", True, True, True, None, False, 12.0, 4.0, 7.0, 8.0, "long", UNKNOWN),
     ]
     result = summary(rows)
     assert result["people"] == 2 and result["glasses"] == {"right": 2, "of": 2}
@@ -60,6 +75,27 @@ def test_what_is_not_judged_is_left_out() -> None:
     assert result["hair_colour"] == {"median": 4.0, "p90": 4.0, "near": 1, "of": 1}
     assert (result["live_skin"]["median"], result["live_hair_colour"]["of"]) == (6.0, 1)
     assert table(rows).splitlines()[2] == "| a | right | **wrong** |  | right |  | 3.0 |  | 5.0 |  | bob |"
+
+
+def people(shapes_: np.ndarray) -> list[Row]:
+    rest = (True, True, True, True, True, 1.0, 1.0, 1.0, 1.0, "bob")
+    return [Row(str(n), *rest, shape=shape) for n, shape in enumerate(shapes_)]
+
+
+def test_shapes_that_go_with_their_people_are_known() -> None:
+    person = np.random.default_rng(1).normal(0.5, 0.1, (8, len(FIGURES)))
+    result = shapes(people(np.stack([person, 0.4 + 0.5 * person], axis=1)))
+    assert result["known"] == {"first": 8, "third": 8, "of": 8}
+    assert result["figures"]["chin"] == {"r": pytest.approx(1.0), "spread": pytest.approx(0.5)}
+
+
+def test_shapes_of_others_are_not_known_and_faces_that_are_not_found_not_counted() -> None:
+    person = np.random.default_rng(1).normal(0.5, 0.1, (8, len(FIGURES)))
+    pairs = np.stack([person, np.roll(person, 1, axis=0)], axis=1)
+    pairs[0, 1] = np.nan
+    known = shapes(people(pairs))["known"]
+    assert known["first"] == 0 and known["of"] == 7
+    assert shapes(people(pairs[:3])) == {}
 
 
 def test_drawn_heads_stand_before_scenery() -> None:

@@ -67,7 +67,8 @@ FEMININE = dict(
 )
 DOMAINS = {"toon": 0.45, "natural": 0.22, "comic": 0.16, "clay": 0.17}  # how often each is drawn
 BETWEEN = 1 / 8
-MIXED, HALF = 0.15, 0.4  # of the heads have hair between two styles; of the fringes are not whole
+MIXED, HALF = 0.2, 0.4  # of the heads whose hair can have hair between two styles; of the fringes are not whole
+UNMIXED = ("bald", "braids", "quiff", "side_part")
 PLAIN = {
     "face_length": 1.0, "jaw_width": 1.0, "chin": 1.0, "cheeks": 1.0, "nose_length": 1.0, "nose_width": 1.0,
     "nose_tip": 1.0, "eye_size": 1.0, "eye_distance": 1.0, "ear_size": 1.0, "brow_thickness": 1.0,
@@ -78,10 +79,16 @@ PLAIN = {
     "cloth_r": 0.12, "cloth_g": 0.3, "cloth_b": 0.55, **NEW_GLASSES, **NEW_GEAR,
     "light_x": -0.35, "light_y": 0.55, "light_z": 0.8,
 }  # fmt: skip
+# Wider than people's own: a drawn head has few lines, and what is one person's about it is told as a caricaturist does.
 SPREADS = {
-    "face_length": 0.045, "jaw_width": 0.05, "chin": 0.14, "cheeks": 0.09, "nose_length": 0.11, "nose_width": 0.13,
-    "nose_tip": 0.12, "eye_size": 0.055, "eye_distance": 0.035, "ear_size": 0.1, "brow_thickness": 0.24,
-    "lip_thickness": 0.2, "mouth_width": 0.07,
+    "face_length": 0.065, "jaw_width": 0.075, "chin": 0.21, "cheeks": 0.135, "nose_length": 0.16, "nose_width": 0.19,
+    "nose_tip": 0.17, "eye_size": 0.075, "eye_distance": 0.05, "ear_size": 0.15, "brow_thickness": 0.3,
+    "lip_thickness": 0.28, "mouth_width": 0.1,
+}  # fmt: skip
+# How men's faces differ from the mean of all grown-ups, women's the other way.
+MANLY = {
+    "jaw_width": 0.03, "chin": 0.08, "nose_width": 0.05, "nose_length": 0.03, "eye_size": -0.03,
+    "brow_thickness": 0.12, "brow_height": -0.08, "brow_arch": -0.15, "lip_thickness": -0.08, "cheeks": -0.02,
 }  # fmt: skip
 
 
@@ -125,6 +132,7 @@ def person(random: Random, domain: str | None = None) -> Floats:
         "grey": float(np.clip((age - 0.55) * 2.2 + r.normal(0, 0.2), 0, 1)) if age > 0.5 else 0.0,
     }  # fmt: skip
     values |= {name: float(np.clip(r.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for name, s in SPREADS.items()}
+    values = manly(values, (1 - 2 * fem) * min(age / 0.3, 1.0))
     values |= _hair(r, fem, age) | _beard(r, fem, age) | _glasses(r) | _gear(r, fem) | _domain(r, domain)
     cloth = r.uniform(0.03, 0.7, 3) if r.random() < 0.7 else np.full(3, r.choice([0.03, 0.15, 0.75]))
     for name, rgb in dict(skin=skin, hair=hair, iris=_between(r, IRISES, 0.3), lip=lip, cloth=cloth).items():
@@ -136,19 +144,24 @@ def person(random: Random, domain: str | None = None) -> Floats:
     return mixed_hair(plain(**{"hair_short": 0.0, **frame, **values}), r.spawn(1)[0])
 
 
+def manly(shape: dict[str, float], amount: float) -> dict[str, float]:
+    """The same person's shape, more like a man's (1) or a woman's (-1)."""
+    return shape | {name: shape[name] + amount * more for name, more in MANLY.items()}
+
+
 def mixed_hair(head: Floats, random: Random) -> Floats:
     """The same person, now and then with hair between two styles or with part of a fringe, float32 [parameters].
 
     Without these a generator draws what lies between two styles as a ghost of both. Bald heads and braids stay: there
-    is nothing between them and others in the world either.
+    is nothing between them and others in the world either, and curls with a part of what is combed up have a flat top.
     """
     r, row = random, head.copy()
     table = FEMININE if r.random() < row[index("femininity")] else MASCULINE
     worn = HAIR_STYLES[int(np.argmax(row[[index(f"hair_{style}") for style in HAIR_STYLES]]))]
-    chances = {s: p for s, p in table.items() if s not in ("bald", "braids", worn)}
+    chances = {s: p for s, p in table.items() if s not in (*UNMIXED, worn)}
     second = str(r.choice(list(chances), p=np.array(list(chances.values())) / sum(chances.values())))
     amount, mixed, part, half = r.uniform(0.15, 0.5), r.random() < MIXED, r.uniform(0.2, 0.9), r.random() < HALF
-    if mixed and worn not in ("bald", "braids"):
+    if mixed and worn not in UNMIXED:
         row[index(f"hair_{worn}")], row[index(f"hair_{second}")] = 1 - amount, amount
     if half:
         row[index("fringe")] *= part

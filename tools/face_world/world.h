@@ -51,6 +51,9 @@ FW F skull(V p, V s, const Head& h) {
                                 .24f * q.chin * h.jaw, .17f, .19f * q.chin), .28f);
     float lift = .035f * (q.corner_l + q.corner_r);
     float puff = .05f * q.cheek_puff - .03f * h.elder;
+    float square = (1 - q.femininity) * (1 - h.child);   // the angles of a man's jaw
+    if (square > .01f)
+        d = smooth_min(d, ellipsoid(shift(s, .34f * h.jaw, -.48f * h.face_length - .5f * drop, .22f), .08f + .09f * square, .08f + .19f * square, .08f + .17f * square), .16f);
     if (h.elder > .01f)   // jowls
         d = smooth_min(d, ellipsoid(shift(s, (.28f + .06f * h.elder) * h.jaw, -.56f * h.face_length - .5f * drop, .30f), .11f + .07f * h.elder, .12f + .07f * h.elder, .11f + .07f * h.elder), .15f);
     d = smooth_min(d, ellipsoid(shift(s, .36f, -.25f - .05f * h.elder + lift, .43f - .02f * h.elder), (.20f + puff) * q.cheeks, (.18f + puff) * q.cheeks, (.21f + puff) * q.cheeks), .24f);
