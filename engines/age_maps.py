@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engines.hair_maps import Person
-from engines.rays import Rays, band, sine, step
+from engines.rays import Rays, band, edge, sine, step
 
 # What the lines lie on, middles and radii: forehead and around the eyes (within the face: what hides things beside the
 # head, too), around the mouth.
@@ -39,7 +39,7 @@ def _forehead(x: Tensor, y: Tensor, person: Person) -> Tensor:
     raised, furrow = person.brows[:, :2], person.brows[:, 2:]
     low = person.rest[:, 8:26:17, 1] - 0.025 * raised + 0.065 * furrow  # brows as they are, and a little more
     left, right = low[:, :1, None], low[:, 1:, None]
-    above = y - torch.lerp(left, right, torch.sigmoid(x / 0.02)) - 0.02 * sine(6 * aside)
+    above = y - torch.lerp(left, right, edge(x, 0.02)) - 0.02 * sine(6 * aside)
     three = band(above - 0.075, 0.011) + 0.9 * band(above - 0.15, 0.011) + 0.7 * band(above - 0.225, 0.011)
     return three * step((0.42 - aside) / 0.20)
 

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from engines.age_maps import FACE, jowls, lines
 from engines.hair_maps import CAP, Person, surfaces
-from engines.rays import Rays, band, cosine, sine
+from engines.long_hair_maps import braids, hanging
+from engines.rays import Rays, band, cosine, edge, sine
 from engines.waveforms import angle_of
 from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
-MAPS = 46
+MAPS = 50
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -38,14 +39,14 @@ GEAR = (
 def before_hair(rays: Rays, person: Person, distance: Tensor) -> Tensor:
     """1 where things at a distance [N, K, pixels] along the rays are seen before a person's hair, 0 behind it."""
     reached, bulk = rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())
-    behind = torch.sigmoid((distance - reached) / 0.02) * torch.sigmoid((bulk - 0.06) / 0.02)
+    behind = edge(distance - reached, 0.02) * edge(bulk - 0.06, 0.02)
     return 1 - behind * person.hair[:, 7, None, None]
 
 
 def before_face(rays: Rays, distance: Tensor) -> Tensor:
     """The same for the face, which hides the far cup and the far arm of glasses when the head turns."""
     reached, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
-    return 1 - torch.sigmoid((distance - reached) / 0.02) * torch.sigmoid((bulk - 0.06) / 0.02)
+    return 1 - edge(distance - reached, 0.02) * edge(bulk - 0.06, 0.02)
 
 
 def gear(rays: Rays, person: Person) -> list[Tensor]:
@@ -53,16 +54,16 @@ def gear(rays: Rays, person: Person) -> list[Tensor]:
     distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([g[i] for g in GEAR]) for i in (0, 1)))
     x, y, z = rays.at(distance[:, :1])
     above = y - 0.315 - 0.20 * z
-    hat = bulk[:, :1] * torch.sigmoid(above / 0.02)
+    hat = bulk[:, :1] * edge(above, 0.02)
     ribs = angle_of(x, z + 0.10) * HAT_RIBS
     band_distance = (0.04 - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)  # of its front edge
     across, up = rays.plane(-0.06)
     arc = ((across / 0.985).square() + ((up - 0.13) / 1.06).square() + 1e-6).sqrt() - 1
-    arch = band(arc, 0.05) * torch.sigmoid((up + 0.10) / 0.03) * before_hair(rays, person, band_distance)
-    edge = band(above, 0.03) * torch.sigmoid((bulk[:, :1] - 0.05) / 0.02)
+    arch = band(arc, 0.05) * edge(up + 0.10, 0.03) * before_hair(rays, person, band_distance)
+    brim = band(above, 0.03) * edge(bulk[:, :1] - 0.05, 0.02)
     both = bulk[:, 2:] * before_face(rays, distance[:, 2:])
     pairs = [both[:, i : i + 1] + both[:, i + 1 : i + 2] for i in (0, 2)]
-    return [hat, hat * sine(ribs), hat * cosine(ribs), edge, bulk[:, 1:2], arch, *pairs]
+    return [hat, hat * sine(ribs), hat * cosine(ribs), brim, bulk[:, 1:2], arch, *pairs]
 
 
 def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
@@ -76,7 +77,7 @@ def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
     dx, dy = across, y - eye_y + 0.005
     round_rim = (dx.square() + dy.square() + 1e-6).sqrt() - 0.265
     square_rim = (F.relu(dx.abs() - 0.17).square() + F.relu(dy.abs() - 0.10).square() + 1e-6).sqrt() - 0.095
-    bridge = band(y - eye_y - 0.065, 0.025) * torch.sigmoid((0.10 - x.abs()) / 0.01)
+    bridge = band(y - eye_y - 0.065, 0.025) * edge(0.10 - x.abs(), 0.01)
     return [band(torch.cat([round_rim, square_rim], 1), 0.028), bridge]
 
 
@@ -88,12 +89,12 @@ def temples(rays: Rays, eye: Tensor) -> Tensor:
     nx, nz = torch.full_like(ax, az - bz), side * back - ax  # the planes' normals in x and z, [N, 2]
     along = torch.stack([nx, torch.zeros_like(nx), nz], -1) @ rays.way
     # Seen along its plane an arm is behind its rim, and where the plane is met is anywhere, far outside of the head.
-    open_ = torch.sigmoid((along.abs() - 0.08) / 0.01)
+    open_ = edge(along.abs() - 0.08, 0.01)
     along = torch.where(along.abs() < 0.05, 0.05, along)
     start = (ax - rays.start[:, :1]) * nx + (az - rays.start[:, 2:]) * nz
     distance = start[..., None] / along
     _, y, z = rays.at(distance)
-    inside = torch.sigmoid((z - bz) / 0.03) * torch.sigmoid((az - z) / 0.03)
+    inside = edge(z - bz, 0.03) * edge(az - z, 0.03)
     arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside * before_face(rays, distance) * open_
     return arms.sum(1, keepdim=True)
 
@@ -119,7 +120,7 @@ def eyes(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor) -> list[Tensor
     arc = 1 - 1.28 * u * u - 0.10 * u
     above = (arc * (upper - centre)[..., 1:2] / radius - v) * radius
     below = (v - arc * (lower - centre)[..., 1:2] / radius) * radius
-    seen = torch.sigmoid(torch.minimum(above, below) / 0.010)
+    seen = edge(torch.minimum(above, below), 0.010)
 
     def facing(way: Tensor) -> Tensor:
         """Cosine of the angle between the eyeball's normal and directions [N, 3]."""
@@ -127,13 +128,13 @@ def eyes(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor) -> list[Tensor
         return (x * a[:, 0] + y * a[:, 1] + z * a[:, 2]) / length
 
     angle = (2 - 2 * facing(look).clamp(-1, 1) + 1e-6).sqrt()
-    on_eye = torch.sigmoid((0.92 - u.abs()) / 0.05) * torch.sigmoid((1.35 - length / radius) / 0.05)
+    on_eye = edge(0.92 - u.abs(), 0.05) * edge(1.35 - length / radius, 0.05)
     lights = F.normalize(look.new_tensor([[0.30, 0.42, 0.85], [-0.34, -0.30, 0.85]]), dim=1)
     glints = [facing(lights[i] @ rays.turn) for i in (0, 1)]  # in the camera's frame: they stay where the lights are
     glint = torch.exp((glints[0] - 1) * 160) + 0.22 * torch.exp((glints[1] - 1) * 110)
     iris = 0.62 - 0.18 * natural[..., None]  # an angle
-    edges = torch.cat([iris - angle, 0.49 * iris - angle], 1) * torch.cat([radius, radius], 1) / 0.008
-    inner_parts = torch.sigmoid(edges) * torch.cat([seen, seen], 1)
+    edges = torch.cat([iris - angle, 0.49 * iris - angle], 1) * torch.cat([radius, radius], 1)
+    inner_parts = edge(edges, 0.008) * torch.cat([seen, seen], 1)
     lids = band(torch.cat([above, below], 1), 0.018) * torch.cat([on_eye, on_eye], 1)
     return [a[:, 0::2] + a[:, 1::2] for a in (seen, inner_parts, lids, seen * glint)]
 
@@ -146,7 +147,7 @@ def brows(rays: Rays, rest: Tensor) -> Tensor:
     m = 0.593  # where the middle point lies
     line = inner[..., 1:2] * ((t - m) * (t - 1) / m) + middle[..., 1:2] * (t * (t - 1) / (m * (m - 1)))
     line = line + outer[..., 1:2] * (t * (t - m) / (1 - m))
-    both = band(y - line, 0.04) * torch.sigmoid(t / 0.05) * torch.sigmoid((1 - t) / 0.05)
+    both = band(y - line, 0.04) * edge(t, 0.05) * edge(1 - t, 0.05)
     return both.sum(1, keepdim=True)
 
 
@@ -160,17 +161,17 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
     corner = torch.lerp(left[..., 1:2], right[..., 1:2], (0.5 + 0.5 * u).clamp(0, 1)) * square
     above = y - corner - upper[..., 1:2] * (1 - square)
     below = corner + lower[..., 1:2] * (1 - square) - y
-    across = torch.sigmoid((1.02 - u.abs()) / 0.04)
-    between = torch.sigmoid(torch.minimum(-above, -below) / 0.012)
+    across = edge(1.02 - u.abs(), 0.04)
+    between = edge(torch.minimum(-above, -below), 0.012)
     return [band(above, 0.032) * across, band(below, 0.038) * across, between * across]
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
-    """All maps: [N, 46, size, size].
+    """All maps: [N, 50, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
     braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear,
-    44-45 what age leaves.
+    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
@@ -187,5 +188,7 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         *gear(rays, person),
         lines(rays, person),
         jowls(rays, person),
+        hanging(rays, person),
+        braids(rays),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engines.rays import Rays, cosine, sine, step
+from engines.rays import Rays, cosine, edge, sine, step
 from engines.waveforms import angle_of
 
 CURLS, FINE_CURLS, FLUFF, FINE_FLUFF = 13.0, 26.0, 26.0, 55.0  # tools/face_world/textures.h
@@ -33,7 +33,7 @@ SURFACES = (
 @dataclass(frozen=True, slots=True)
 class Person:
     """What the maps depend on beside the pose: the points at rest [N, 44, 3] (order of ``points_of`` in head.h), the
-    gaze [N, 2], 1 for natural proportions [N, 1], the nine numbers of the hair's shape [N, 9] (head.h), how far
+    gaze [N, 2], 1 for natural proportions [N, 1], the twelve numbers of the hair's shape [N, 12] (head.h), how far
     the brows are raised and furrowed [N, 3], how far the jaw is open and the corners of the mouth are up [N, 3]."""
 
     rest: Tensor
@@ -125,8 +125,8 @@ def edge_of_hair(x: Tensor, y: Tensor, z: Tensor, person: Person, coarse: Tensor
     of_person += [-0.36 * parted, -0.95 * parted, 0.03 * swept * free]
     of_place = [x, x * x, sine(7 * x + 2), step((x.abs() - 0.46) / 0.24), away, away * away, coarse]
     front = line + 0.11 * parted + torch.cat(of_person, 2) @ torch.cat(of_place, 1)
-    edge = torch.lerp(front, side_end, step((0.40 - z) / 0.28))
-    return y - torch.lerp(edge, back_end, step((-0.08 - z) / 0.22))
+    low = torch.lerp(front, side_end, step((0.40 - z) / 0.28))
+    return y - torch.lerp(low, back_end, step((-0.08 - z) / 0.22))
 
 
 def surfaces(rays: Rays, person: Person) -> list[Tensor]:
@@ -138,7 +138,7 @@ def surfaces(rays: Rays, person: Person) -> list[Tensor]:
     fluff = gyroids(*on_sphere(x[:, :1], y[:, :1], z[:, :1], -0.25, 0.80), rays.way.new_tensor([[FLUFF], [FINE_FLUFF]]))
     patterns = [fluff, curls(rays, cap_distance, cap)]
     combed = strands(rays, torch.cat([cap_distance, distance[:, 1:2]], 1), cap, person)
-    covered = torch.sigmoid(edge_of_hair(x[:, 1:], y[:, 1:], z[:, 1:], person, combed[0][:, :1]) / 0.025)
-    covered = covered * torch.sigmoid((cap - 0.06) / 0.02) * person.hair[:, 7, None, None]
+    covered = edge(edge_of_hair(x[:, 1:], y[:, 1:], z[:, 1:], person, combed[0][:, :1]), 0.025)
+    covered = covered * edge(cap - 0.06, 0.02) * person.hair[:, 7, None, None]
     pairs = [bulk[:, 3:4] + bulk[:, 4:5], bulk[:, 5:6] + bulk[:, 6:7]]
     return [*combed, *patterns, cap, bulk[:, 1:3], covered, *pairs]

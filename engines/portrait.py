@@ -22,7 +22,7 @@ from engines.motion import MOTION
 from engines.spatial_code import FEATURES, POINTS, drawing, head_map, project
 
 DIM, LAYERS = 256, 10
-ROWS = POINTS + 3  # what the geometry tells: the points, then the hair's numbers
+ROWS = POINTS + 4  # what the geometry tells: the points, then the hair's numbers
 INPUT = 2 * POINTS + 48  # channels of the drawing
 CHANNELS = {32: 128, 64: 80, 128: 48}
 # Colours that show only where something is worn, and what that is.
@@ -123,7 +123,7 @@ class Cover(nn.Module):
             nn.init.zeros_(nothing)
 
     def matrix(self, w: Tensor) -> Tensor:
-        """What each map adds to the logits for w [N, 256]: [N, 8, 74]."""
+        """What each map adds to the logits for w [N, 256]: [N, 8, 78]."""
         matrix: Tensor = self.GAIN * self.maps.weight.flatten(1) * self.worn(w)[:, None]
         return matrix
 
@@ -132,7 +132,7 @@ class Cover(nn.Module):
         return self.GAIN * self.maps.get_parameter("bias")
 
     def hiding(self, x: Tensor, features: Tensor, w: Tensor) -> Tensor:
-        """x [N, C, s, s], features [N, 74, s, s], w [N, 256] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
+        """x [N, C, s, s], features [N, 78, s, s], w [N, 256] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
         matrix = self.matrix(w)
         if x.shape[0] == 1:  # as the live program draws
             hidden = F.conv2d(features, matrix[0, :, :, None, None])
@@ -153,7 +153,7 @@ class Cover(nn.Module):
 
 class Geometry(nn.Module):
     """A code of the person and an expression -> the tracked points at rest [N, 44, 3], in the head's own frame, and the
-    hair's numbers [N, 3, 3] (``points_of`` in tools/face_world/head.h), together [N, 47, 3]."""
+    hair's numbers [N, 4, 3] (``points_of`` in tools/face_world/head.h), together [N, 48, 3]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class Geometry(nn.Module):
         self.mean = nn.Parameter(torch.zeros(ROWS, 3), requires_grad=False)
 
     def forward(self, w: Tensor, motion: Tensor) -> Tensor:
-        """w [N, 256], motion [N, motion] -> [N, 47, 3] in head units."""
+        """w [N, 256], motion [N, motion] -> [N, 48, 3] in head units."""
         moved: Tensor = self.layers(torch.cat([w, motion[:, 3:]], 1))
         return self.mean + moved.view(-1, ROWS, 3) * 0.3
 
@@ -244,7 +244,7 @@ class PortraitGenerator(nn.Module):
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion], at 32, 64 and 128 px.
 
-        [N, 136, 32, 32], [N, 74, 64, 64] and [N, 74, 128, 128].
+        [N, 136, 32, 32], [N, 78, 64, 64] and [N, 78, 128, 128].
         """
         rest = self.geometry(w, motion)
         fine = self.maps(rest, motion, 128)
@@ -252,7 +252,7 @@ class PortraitGenerator(nn.Module):
         return drawing(project(rest, motion), motion, middle), middle, fine
 
     def forward(self, wplus: Tensor, motion: Tensor, size: int = 256) -> tuple[list[Tensor], Tensor]:
-        """Pictures up to ``size`` and the points at rest and the hair's numbers [N, 47, 3]."""
+        """Pictures up to ``size`` and the points at rest and the hair's numbers [N, 48, 3]."""
         w = wplus.unbind(1)
         rest = self.geometry(w[0], motion)
         with torch.no_grad():  # the points have a loss of their own; through the maps it would cost a third more time

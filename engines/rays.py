@@ -65,6 +65,11 @@ def step(t: Tensor) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
+def edge(inside: Tensor, width: float) -> Tensor:
+    """From 0 outside to 1 inside, as steep as a sigmoid of this width but without its tails, in a third of its time."""
+    return step(inside * (1 / (6 * width)) + 0.5)
+
+
 def band(distance: Tensor, width: float) -> Tensor:
     """1 on a line, falling off over ``width``."""
     return torch.exp((distance / width).square().clamp(max=30) * -1)

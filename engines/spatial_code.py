@@ -163,9 +163,9 @@ def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
 
 
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
-    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 74, size, size].
+    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 78, size, size].
 
-    ``rest`` are the points at rest and the hair's numbers [N, 47, 3], ``motion`` is [N, motion].
+    ``rest`` are the points at rest and the hair's numbers [N, 48, 3], ``motion`` is [N, motion].
     """
     return map_along(rays_of(motion, size)[0], rest, motion, size)
 

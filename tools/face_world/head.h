@@ -106,7 +106,7 @@ static inline Head head_of(const Parameters& q) {
 // posed and projected: rows of x, y (picture, -1..1, y up) and depth towards the camera (head units).
 #define FACE_POINTS 44
 // At rest three rows more follow: the numbers of the hair's shape, which tell where it begins and how thick it is.
-#define HAIR_ROWS 3
+#define HAIR_ROWS 4
 static inline int points_of(const Head& h, float* out, float* in_head) {
     const Parameters& q = h.p;   // corners include the friendly rest
     int n = 0;
@@ -164,7 +164,8 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
     add(0, -1.6f, -.05f, true);
     if (in_head) {
         const float hair[3 * HAIR_ROWS] = {h.cap_side, h.cap_top, h.hairline - .25f * q.fringe, h.side_end, h.back_end, q.fringe,
-                                           h.p.hair_side_part, h.hair_amount, h.parted - h.swept};
+                                           h.p.hair_side_part, h.hair_amount, h.parted - h.swept,
+                                           h.curtain, h.curtain_end, h.wave};
         memcpy(in_head + 3 * n, hair, sizeof hair);
     }
     return n;

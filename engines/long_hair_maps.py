@@ -1,0 +1,93 @@
+"""Maps of hair that hangs: the bell around the head with its ends and waves, and braids, by the formulas of
+``hair_field`` in ``tools/face_world/world.h``.
+
+Torch only; run time uses the exported ONNX file.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engines.age_maps import FACE
+from engines.hair_maps import Person
+from engines.rays import Rays, edge, sine, step
+
+_MIDDLE_Z, _THICK = -0.14, 0.10 / 0.78  # of the bell; half its thickness in units of its radii
+_NEAR = 1.12  # square of a usual outside
+
+
+def hanging(rays: Rays, person: Person) -> Tensor:
+    """What of the bell is seen from outside, and what of its far side from inside: [N, 2, pixels], 0..1.
+
+    It hides itself and the face hides it; neck and shoulders are not looked at. 0 for people without hanging hair.
+    """
+    side, amount = person.hair[:, :1, None], person.hair[:, 9, None, None]
+    x_scale, z_scale = (0.80 + 0.55 * side).reciprocal(), (0.76 + 0.50 * side).reciprocal()  # of the bell's middle
+    u, v = rays.start[:, :1, None] * x_scale, (rays.start[:, 2:, None] - _MIDDLE_Z) * z_scale
+    du, dv = rays.way[:, :1] * x_scale, rays.way[:, 2:] * z_scale
+    stretch = (du.square() + dv.square()).reciprocal()
+    nearest = -(u * du + v * dv) * stretch  # to the bell's axis
+    square = (u + nearest * du).square() + (v + nearest * dv).square()
+    sides = rays.way.new_tensor([[-1.0], [1.0]])  # the near side from outside, the far one from inside
+    reach = nearest + sides * (F.relu(_NEAR - square) * stretch + 1e-6).sqrt()
+    radius = _radius(*rays.at(reach)[:2], person) - _THICK * sides
+    beyond = radius.square() - square
+    reach = nearest + sides * (F.relu(beyond) * stretch + 1e-6).sqrt()
+    x, y, z = rays.at(reach)
+    limit = _opening(x, y)
+    seen = edge(beyond, 0.02) * edge(limit - z, 0.010)
+    # What is cut open in front shows its thickness.
+    front = (limit[:, :1] - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)
+    across, height, depth = rays.at(front)
+    far = ((across * x_scale).square() + ((depth - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
+    off = (far - _radius(across, height, person)).abs()
+    cut = edge(_THICK - off, 0.012) * step((across.abs() - 0.60) / 0.10)
+    places = (torch.cat(pair, 1) for pair in ((x, across), (y, height), (z, depth)))
+    shown = torch.cat([seen, cut], 1) * _above_end(*places, person)
+    shown = shown * (1 - _hidden(rays, torch.cat([reach, front], 1)))
+    return torch.cat([torch.maximum(shown[:, :1], shown[:, 2:]), shown[:, 1:2]], 1) * amount
+
+
+def _radius(x: Tensor, y: Tensor, person: Person) -> Tensor:
+    """Of the bell's middle in units of its radii: it widens downwards, curls in at its end and has waves."""
+    end, wave = (person.hair[:, i, None, None] for i in (10, 11))
+    flare = 0.07 / 0.78 * step((0.25 - y) / 1.05) - 0.10 / 0.78 * (1 - wave) * step((end + 0.30 - y) / 0.40)
+    return 1 + flare + 0.045 / 0.78 * wave * sine(9 * y + 3 * x.abs() + 1)
+
+
+def _opening(x: Tensor, y: Tensor) -> Tensor:
+    """The depth in front of which the bell is open, for the face."""
+    return 0.34 - 0.16 * step((-0.1 - y) / 0.8) + 0.25 * step((0.66 - x.abs()) / 0.26)
+
+
+def _above_end(x: Tensor, y: Tensor, z: Tensor, person: Person) -> Tensor:
+    """1 above the ends of the hair, which has nine tips around, and below its cap."""
+    end = person.hair[:, 10, None, None]
+    z = z - _MIDDLE_Z
+    scale = (x.square() + z.square() + 1e-6).rsqrt()
+    c = (z * scale).square()
+    tips = x * scale * ((((256 * c - 448) * c + 240) * c - 40) * c + 1)  # sin(9 a) for x = sin(a), by Chebyshev
+    return edge(y - end - 0.05 * tips, 0.008) * edge(0.45 - y, 0.03)
+
+
+def _hidden(rays: Rays, distance: Tensor) -> Tensor:
+    """1 where places [N, K, pixels] at a distance along the rays lie behind the face."""
+    face, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
+    return edge(distance - face, 0.013) * edge(bulk - 0.06, 0.013)
+
+
+def braids(rays: Rays) -> Tensor:
+    """Both braids where the face does not hide them, and their bumps: [N, 2, pixels]. Everybody has them on the maps."""
+    z: Tensor | float = 0.1
+    for _ in range(2):  # they come forward
+        x, y = rays.plane(z)
+        t = ((0.05 - y) / 1.25).clamp(0, 1)
+        z = -0.12 + 0.42 * t
+    bump = sine(13 * y).abs()
+    inside = 0.125 - 0.05 * t * t + 0.022 * bump - (x.abs() - 0.82 - 0.06 * t + 0.14 * t * t).abs()
+    both = edge(inside, 0.008) * step((0.18 - y) / 0.12) * edge(y + 1.14, 0.013)
+    distance = (z - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)
+    both = both * (1 - _hidden(rays, distance))
+    return torch.cat([both, both * bump], 1)
