@@ -79,7 +79,7 @@ def _hidden(rays: Rays, distance: Tensor) -> Tensor:
 
 
 def braids(rays: Rays) -> Tensor:
-    """Both braids where the face does not hide them, and their bumps: [N, 2, pixels]. Everybody has them on the maps."""
+    """Both braids before or beside the face, and their bumps: [N, 2, pixels]. Everybody has them on the maps."""
     z: Tensor | float = 0.1
     for _ in range(2):  # they come forward
         x, y = rays.plane(z)

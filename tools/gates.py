@@ -24,7 +24,7 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (13,): ("hair_bob", "hair_long", "hair_wavy"),
     (14,): ("hair_bun",),
     (15,): HAIR_STYLES[1:],
-    (16,): ("hair_braids",),
+    (16, 48, 49): ("hair_braids",),
     (18,): ("glasses_round",),
     (19,): ("glasses_square",),
     (20, 21): GLASSES,

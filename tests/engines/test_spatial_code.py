@@ -91,7 +91,7 @@ def test_octaves_are_sines_of_doubled_angles() -> None:
         torch.testing.assert_close(rows[:, 6 * octave : 6 * octave + 3], phase.sin(), atol=1e-5, rtol=0)
         torch.testing.assert_close(rows[:, 6 * octave + 3 : 6 * octave + 6], phase.cos(), atol=1e-5, rtol=0)
     torch.testing.assert_close(slow_waves(head)[:, 12:15], (head[:, :3] * 4 * math.pi).sin(), atol=1e-5, rtol=0)
-    assert head_map(torch.rand(1, 47, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
+    assert head_map(torch.rand(1, 48, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
 
 
 def test_a_point_is_drawn_where_it_is() -> None:

@@ -18,7 +18,7 @@ POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
 
 
 def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The maps [46, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    """The maps [50, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
     row = plain(**changes)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
@@ -190,3 +190,53 @@ def test_jowls_lie_within_the_old_head_and_beyond_the_young_one() -> None:
     added = old & ~young & (np.arange(SIZE) < 92)[:, None] & (np.arange(SIZE) > 76)[:, None]
     near = cv2.dilate(jowls.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     assert added.sum() > 20 and near[added].mean() > 0.7
+
+
+GREEN_HAIR = {"hair_r": 0.02, "hair_g": 0.9, "hair_b": 0.02, "skin_r": 0.5, "skin_g": 0.1, "skin_b": 0.1}
+GREEN_HAIR |= {"cloth_r": 0.5, "cloth_g": 0.05, "cloth_b": 0.05, "brow_thickness": 0.0, "iris_g": 0.02}
+
+
+def hanging_hair(hair: dict[str, float], pose: dict[str, float], rows: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where maps tell of hair and where hair is drawn, below the eyes: bool [128, 128] each."""
+    row = plain(**hair, **GREEN_HAIR, **pose)[None]
+    picture = draw(row, SIZE)[0].astype(int)
+    drawn = (picture[..., 1] > picture[..., [0, 2]].max(-1) + 30) & (picture[..., 3] > 128)
+    told = maps_and_picture(**hair, **pose)[0][rows].max(0) > 0.5
+    below = (np.arange(SIZE) > 62)[:, None]
+    return told & below, drawn & below
+
+
+TURNS = [{}, {"yaw": 0.4}, {"yaw": -0.6, "pitch": 0.15}, {"roll": 0.3, "pitch": -0.2}]
+
+
+@pytest.mark.parametrize("pose", TURNS)
+@pytest.mark.parametrize("hair", [worn(bob=1), worn(long=1), worn(wavy=1), worn(bob=0.5, long=0.5)])
+def test_hanging_hair_ends_where_it_is_drawn(hair: dict[str, float], pose: dict[str, float]) -> None:
+    told, drawn = hanging_hair(hair, pose, [15, 46, 47])
+    head = draw(plain(hair_short=0.0, hair_bald=1.0, **pose)[None], SIZE)[0, ..., 3] > 128
+    told, drawn = told & ~head, drawn & ~head  # neck and shoulders stand before its inside
+    assert drawn.sum() > 60 and (told & drawn).sum() / (told | drawn).sum() > 0.70
+    lowest = [int(np.flatnonzero(here.any(1))[-1]) for here in (told, drawn)]
+    assert abs(lowest[0] - lowest[1]) <= 3
+
+
+def test_hair_that_hangs_is_lit_outside_and_in_shade_inside() -> None:
+    maps, picture = maps_and_picture(**worn(long=1), **GREEN_HAIR)
+    outside, inside = (maps[46] > 0.9), (maps[47] > 0.9) & (maps[46] < 0.1)
+    rows = (np.arange(SIZE) > 70) & (np.arange(SIZE) < 95)
+    outside, inside = outside & rows[:, None], inside & rows[:, None]
+    inside[:, 48:80] = False  # the neck
+    assert outside.sum() > 100 and inside.sum() > 60
+    assert picture[outside].mean() > 1.15 * picture[inside].mean()
+
+
+@pytest.mark.parametrize("pose", TURNS)
+def test_braids_lie_where_they_are_drawn(pose: dict[str, float]) -> None:
+    told, drawn = hanging_hair(worn(braids=1), pose, [48])
+    assert drawn.sum() > 150
+    assert (told & drawn).sum() / (told | drawn).sum() > 0.6
+
+
+@pytest.mark.parametrize("style", ["short", "bun", "curly", "bald"])
+def test_nothing_hangs_on_the_maps_of_other_hair(style: str) -> None:
+    assert maps_and_picture(**worn(**{style: 1}))[0][46:48].max() == 0.0

@@ -89,7 +89,7 @@ def points(parameters: Floats) -> tuple[Floats, Floats]:
     """The tracked points of heads [n, parameters], posed and at rest.
 
     Returns [n, points, 3] posed and projected (x, y in -1..1 with y up, depth in head units) and [n, points + 3, 3] at
-    rest in the head's frame (the last three points in the torso's), then the nine numbers of the hair's shape.
+    rest in the head's frame (the last three points in the torso's), then the twelve numbers of the hair's shape.
     Raises ValueError for a wrong number of parameters.
     """
     parameters = _rows(parameters)

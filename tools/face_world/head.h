@@ -105,7 +105,7 @@ static inline Head head_of(const Parameters& q) {
 // The tracked points in the head frame (the last four in the torso's, brought to the head frame through the joint), then
 // posed and projected: rows of x, y (picture, -1..1, y up) and depth towards the camera (head units).
 #define FACE_POINTS 44
-// At rest three rows more follow: the numbers of the hair's shape, which tell where it begins and how thick it is.
+// At rest four rows more follow: the numbers of the hair's shape, which tell where it begins and ends and how thick it is.
 #define HAIR_ROWS 4
 static inline int points_of(const Head& h, float* out, float* in_head) {
     const Parameters& q = h.p;   // corners include the friendly rest
