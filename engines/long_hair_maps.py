@@ -44,8 +44,8 @@ def hanging(rays: Rays, person: Person) -> Tensor:
     far = ((across * x_scale).square() + ((depth - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
     off = (far - _radius(across, height, person)).abs()
     cut = edge(_THICK - off, 0.012) * step((across.abs() - 0.60) / 0.10)
-    places = (torch.cat(pair, 1) for pair in ((x, across), (y, height), (z, depth)))
-    shown = torch.cat([seen, cut], 1) * _above_end(*places, person)
+    x, y, z = (torch.cat(pair, 1) for pair in ((x, across), (y, height), (z, depth)))
+    shown = torch.cat([seen, cut], 1) * _above_end(x, y, z, person)
     shown = shown * (1 - _hidden(rays, torch.cat([reach, front], 1)))
     return torch.cat([torch.maximum(shown[:, :1], shown[:, 2:]), shown[:, 1:2]], 1) * amount
 
