@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.age_maps import FACE, jowls, lines
+from engines.earring_maps import earrings
+from engines.freckle_maps import freckles
 from engines.hair_maps import CAP, Person, surfaces
 from engines.long_hair_maps import braids, hanging
 from engines.rays import Rays, band, cosine, edge, sine
@@ -24,7 +26,7 @@ from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
-MAPS = 50
+MAPS = 53
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -64,6 +66,13 @@ def gear(rays: Rays, person: Person) -> list[Tensor]:
     both = bulk[:, 2:] * before_face(rays, distance[:, 2:])
     pairs = [both[:, i : i + 1] + both[:, i + 1 : i + 2] for i in (0, 2)]
     return [hat, hat * sine(ribs), hat * cosine(ribs), brim, bulk[:, 1:2], arch, *pairs]
+
+
+def worn_in_ears(rays: Rays, hair: Tensor) -> list[Tensor]:
+    """Studs, hoops: 2 maps. ``hair`` [N, 1, pixels] is what hangs before them."""
+    distance, kinds = earrings(rays)
+    seen = before_face(rays, distance) * (1 - hair)
+    return [(kinds[:, i : i + 2] * seen).sum(1, keepdim=True) for i in (0, 2)]
 
 
 def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
@@ -167,11 +176,11 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
-    """All maps: [N, 50, size, size].
+    """All maps: [N, 53, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
     braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear,
-    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps.
+    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50 freckles, 51-52 studs and hoops.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
@@ -188,7 +197,9 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         *gear(rays, person),
         lines(rays, person),
         jowls(rays, person),
-        hanging(rays, person),
+        hair := hanging(rays, person),
         braids(rays),
+        freckles(rays),
+        *worn_in_ears(rays, hair[:, :1]),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -53,7 +53,7 @@ MADE_LARGE = dict.fromkeys(
 class MotionCode(nn.Module):
     """w [N, 256] and motion [N, motion] -> what ``engines/drawings.py`` makes the spatial motion code of.
 
-    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 78, 128, 128].
+    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 81, 128, 128].
     """
 
     def __init__(self, generator: PortraitGenerator) -> None:
@@ -67,7 +67,7 @@ class MotionCode(nn.Module):
 
 
 class LargeMotionCode(MotionCode):
-    """The same, and the maps [N, 78, 256, 256]. Its file holds no rays: it makes them, from what seems an input."""
+    """The same, and the maps [N, 81, 256, 256]. Its file holds no rays: it makes them, from what seems an input."""
 
     def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, ...]:
         """See the class."""

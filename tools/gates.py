@@ -19,7 +19,7 @@ HATS, GLASSES = ("hat_beanie", "hat_cap"), ("glasses_round", "glasses_square")
 # Which attributes the maps of engines/detail_maps.py belong to; those that everybody has are open from the start.
 BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (8,): ("beard", "goatee", "stubble"),
-    (9,): ("beard", "goatee", "moustache", "freckles"),
+    (9,): ("beard", "goatee", "moustache"),
     (10, 11): ("hair_curly", "hair_afro"),
     (13,): ("hair_bob", "hair_long", "hair_wavy"),
     (14,): ("hair_bun",),
@@ -32,7 +32,8 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (37, 38): ("hat_beanie",),
     (40,): ("hat_cap",),
     (41, 42): ("headphones",),
-    (43,): ("earrings",),
+    (43, 51, 52): ("earrings",),
+    (50,): ("freckles",),
 }
 # How strongly a map hides what lies behind it: logits for a value of 1, over a bias of -5.
 HIDES: dict[str, dict[int, float]] = {

@@ -36,9 +36,10 @@ FW F headphones_field(V p, V s) {
     return lo(band, smooth_min(cup, cushion, .015f));
 }
 FW F earrings_field(V s, const Parameters& q) {
-    float radius = .03f + .07f * q.earrings;
-    V e = shift(s, .845f, -.235f - radius, -.03f);
-    F along = e.x * .55f + e.z * .835f, across = e.x * .835f - e.z * .55f;
-    F ring = root(across * across + e.y * e.y) - radius;
-    return root(ring * ring + along * along) - (.017f + .004f * q.earrings);
+    F stud = length(shift(s, .835f, -.235f, .04f)) - .048f;
+    if (q.earrings <= .5f) return stud;
+    V e = shift(s, .850f, -.300f, .06f);   // hoops
+    F along = e.x * .30f + e.z * .954f, across = e.x * .954f - e.z * .30f;
+    F ring = root(across * across + e.y * e.y) - .095f;
+    return lo(stud, root(ring * ring + along * along) - .022f);
 }

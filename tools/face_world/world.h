@@ -346,7 +346,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     if (h.hat > .5f && any_of(length(shift(p, 0, .35f, .05f)) - 1.35f < hit.distance)) include(hit, hat_field(p, s, q, fine), GEAR);
     if (q.headphones > .5f && any_of(length(shift(p, 0, .25f, -.05f)) - 1.2f < hit.distance)) include(hit, headphones_field(p, s), GEAR);
-    if (q.earrings > .02f && any_of(s.x - .60f < hit.distance)) include(hit, earrings_field(s, q), METAL);
+    if (q.earrings > .02f && any_of(.74f - s.x < hit.distance)) include(hit, earrings_field(s, q), METAL);
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any_of((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
         F fluff = fine ? .009f * gyroid(fluff_place(p), FLUFF) + .006f * gyroid(fluff_place(p), FINE_FLUFF) : bc(0.f);
@@ -457,9 +457,9 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     F near_eye = exp_((length(e) - h.eye_radius - .03f) * (length(e) - h.eye_radius - .03f) * -500.f) * step_smooth(-.02f, .08f, e.y) * step_smooth(0.f, .05f, e.z);
     a = paint(a, vec(q.lip_r * a.x * 1.3f, q.lip_g * a.y * 1.2f + .02f, q.lip_b * a.z * 1.5f + .05f), near_eye * .75f * q.make_up);
     if (q.freckles > .02f) {
-        V cheek = shift(s, .30f, -.15f, .62f), bridge = shift(p, 0, -.06f, .80f);
-        F zone = clampf(1.3f * (exp_(dot(cheek, cheek) * -16.f) + .8f * exp_(dot(bridge, bridge) * -22.f)), 0.f, 1.f);
-        F spots = step_smooth(.84f, .94f, gyroid(fluff_place(p), FINE_FLUFF));
+        F out = s.x - .30f, low = p.y + .15f, over = p.y + .06f;
+        F zone = clampf(1.3f * (exp_((out * out + low * low) * -16.f) + .8f * exp_((p.x * p.x + over * over) * -22.f)), 0.f, 1.f);
+        F spots = freckles(p.x, p.y) * step_smooth(.15f, .30f, p.z);
         a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
     }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
