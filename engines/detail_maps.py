@@ -20,7 +20,7 @@ from engines.earring_maps import earrings
 from engines.freckle_maps import freckles
 from engines.hair_maps import CAP, Person, surfaces
 from engines.long_hair_maps import braids, hanging
-from engines.rays import Rays, band, cosine, edge, sine
+from engines.rays import Rays, Screen, band, cosine, edge, sine
 from engines.waveforms import angle_of
 from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
@@ -40,18 +40,11 @@ GEAR = (
 
 def before_hair(rays: Rays, person: Person, distance: Tensor) -> Tensor:
     """1 where things at a distance [N, K, pixels] along the rays are seen before a person's hair, 0 behind it."""
-    reached, bulk = rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())
-    behind = edge(distance - reached, 0.02) * edge(bulk - 0.06, 0.02)
-    return 1 - behind * person.hair[:, 7, None, None]
+    screen = Screen.of(rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap()))
+    return 1 - (1 - screen.before(distance)) * person.hair[:, 7, None, None]
 
 
-def before_face(rays: Rays, distance: Tensor) -> Tensor:
-    """The same for the face, which hides the far cup and the far arm of glasses when the head turns."""
-    reached, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
-    return 1 - edge(distance - reached, 0.02) * edge(bulk - 0.06, 0.02)
-
-
-def gear(rays: Rays, person: Person) -> list[Tensor]:
+def gear(rays: Rays, person: Person, face: Screen) -> list[Tensor]:
     """Hat, sine and cosine of its ribs, its edge, visor, band and cups of headphones, earrings: 8 maps."""
     distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([g[i] for g in GEAR]) for i in (0, 1)))
     x, y, z = rays.at(distance[:, :1])
@@ -63,16 +56,9 @@ def gear(rays: Rays, person: Person) -> list[Tensor]:
     arc = ((across / 0.985).square() + ((up - 0.13) / 1.06).square() + 1e-6).sqrt() - 1
     arch = band(arc, 0.05) * edge(up + 0.10, 0.03) * before_hair(rays, person, band_distance)
     brim = band(above, 0.03) * edge(bulk[:, :1] - 0.05, 0.02)
-    both = bulk[:, 2:] * before_face(rays, distance[:, 2:])
+    both = bulk[:, 2:] * face.before(distance[:, 2:])
     pairs = [both[:, i : i + 1] + both[:, i + 1 : i + 2] for i in (0, 2)]
     return [hat, hat * sine(ribs), hat * cosine(ribs), brim, bulk[:, 1:2], arch, *pairs]
-
-
-def worn_in_ears(rays: Rays, hair: Tensor) -> list[Tensor]:
-    """Studs, hoops: 2 maps. ``hair`` [N, 1, pixels] is what hangs before them."""
-    distance, kinds = earrings(rays)
-    seen = before_face(rays, distance) * (1 - hair)
-    return [(kinds[:, i : i + 2] * seen).sum(1, keepdim=True) for i in (0, 2)]
 
 
 def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
@@ -90,7 +76,7 @@ def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
     return [band(torch.cat([round_rim, square_rim], 1), 0.028), bridge]
 
 
-def temples(rays: Rays, eye: Tensor) -> Tensor:
+def temples(rays: Rays, face: Screen, eye: Tensor) -> Tensor:
     """The glasses' arms [N, 1, pixels]: on the two upright planes from the rims' outer ends to the ears."""
     side = eye.new_tensor([[-1.0, 1.0]])
     front, back = eye[:, :1] + 0.27, 0.90
@@ -104,7 +90,7 @@ def temples(rays: Rays, eye: Tensor) -> Tensor:
     distance = start[..., None] / along
     _, y, z = rays.at(distance)
     inside = edge(z - bz, 0.03) * edge(az - z, 0.03)
-    arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside * before_face(rays, distance) * open_
+    arms = band(y - eye[:, 1:, None] - 0.06, 0.026) * inside * face.before(distance) * open_
     return arms.sum(1, keepdim=True)
 
 
@@ -180,26 +166,29 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
     braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear,
-    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50 freckles, 51-52 studs and hoops.
+    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50 freckles, 51-52
+    studs and hoops.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
+    face = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE)))
+    hair = hanging(rays, person, face)
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     rows = [
         *surfaces(rays, person),
         *glasses(rays, eye),
-        temples(rays, eye),
+        temples(rays, face, eye),
         *eyes(rays, rest, person.gaze, person.natural),
         brows(rays, rest),
         *lips(rays, rest),
         exact_sine(place),
         exact_cosine(place),
-        *gear(rays, person),
+        *gear(rays, person, face),
         lines(rays, person),
         jowls(rays, person),
-        hair := hanging(rays, person),
-        braids(rays),
+        *hair,
+        *braids(rays, face),
         freckles(rays),
-        *worn_in_ears(rays, hair[:, :1]),
+        *earrings(rays, face, hair[0]),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -10,16 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.age_maps import FACE
 from engines.hair_maps import Person
-from engines.rays import Rays, edge, sine, step
+from engines.rays import Rays, Screen, edge, sine, step
 
 _MIDDLE_Z, _THICK = -0.14, 0.10 / 0.78  # of the bell; half its thickness in units of its radii
 _NEAR = 1.12  # square of a usual outside
 
 
-def hanging(rays: Rays, person: Person) -> Tensor:
-    """What of the bell is seen from outside, and what of its far side from inside: [N, 2, pixels], 0..1.
+def hanging(rays: Rays, person: Person, face: Screen) -> list[Tensor]:
+    """What of the bell is seen from outside, and what of its far side from inside, 0..1: 2 maps.
 
     It hides itself and the face hides it; neck and shoulders are not looked at. 0 for people without hanging hair.
     """
@@ -30,24 +29,33 @@ def hanging(rays: Rays, person: Person) -> Tensor:
     stretch = (du.square() + dv.square()).reciprocal()
     nearest = -(u * du + v * dv) * stretch  # to the bell's axis
     square = (u + nearest * du).square() + (v + nearest * dv).square()
-    sides = rays.way.new_tensor([[-1.0], [1.0]])  # the near side from outside, the far one from inside
-    reach = nearest + sides * (F.relu(_NEAR - square) * stretch + 1e-6).sqrt()
-    radius = _radius(*rays.at(reach)[:2], person) - _THICK * sides
-    beyond = radius.square() - square
-    reach = nearest + sides * (F.relu(beyond) * stretch + 1e-6).sqrt()
+    outside, limit = _wall(rays, person, face, nearest, square, stretch, -1.0)
+    inside, _ = _wall(rays, person, face, nearest, square, stretch, 1.0)
+    # What is cut open in front shows its thickness.
+    front = (limit - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)
+    x, y, z = rays.at(front)
+    far = ((x * x_scale).square() + ((z - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
+    cut = edge(_THICK - (far - _radius(x, y, person)).abs(), 0.012) * step((x.abs() - 0.60) / 0.10)
+    cut = cut * _above_end(x, y, z, person) * face.before(front)
+    return [torch.maximum(outside, cut) * amount, inside * amount]
+
+
+def _wall(
+    rays: Rays, person: Person, face: Screen, nearest: Tensor, square: Tensor, stretch: Tensor, side: float
+) -> tuple[Tensor, Tensor]:
+    """The near wall from outside (side -1) or the far one from inside (1), and how deep the bell is open there.
+
+    Both [N, 1, pixels]. The rays pass the bell's axis at ``nearest``, at a distance whose ``square`` in units of its
+    radii is given as how far one goes along a ray for such a unit is, by its square, ``stretch``.
+    """
+    reach = nearest + side * (F.relu(_NEAR - square) * stretch + 1e-6).sqrt()
+    x, y, _ = rays.at(reach)
+    beyond = (_radius(x, y, person) - _THICK * side).square() - square
+    reach = nearest + side * (F.relu(beyond) * stretch + 1e-6).sqrt()
     x, y, z = rays.at(reach)
     limit = _opening(x, y)
-    seen = edge(beyond, 0.02) * edge(limit - z, 0.010)
-    # What is cut open in front shows its thickness.
-    front = (limit[:, :1] - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)
-    across, height, depth = rays.at(front)
-    far = ((across * x_scale).square() + ((depth - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
-    off = (far - _radius(across, height, person)).abs()
-    cut = edge(_THICK - off, 0.012) * step((across.abs() - 0.60) / 0.10)
-    x, y, z = (torch.cat(pair, 1) for pair in ((x, across), (y, height), (z, depth)))
-    shown = torch.cat([seen, cut], 1) * _above_end(x, y, z, person)
-    shown = shown * (1 - _hidden(rays, torch.cat([reach, front], 1)))
-    return torch.cat([torch.maximum(shown[:, :1], shown[:, 2:]), shown[:, 1:2]], 1) * amount
+    seen = edge(beyond, 0.02) * edge(limit - z, 0.010) * _above_end(x, y, z, person) * face.before(reach)
+    return seen, limit
 
 
 def _radius(x: Tensor, y: Tensor, person: Person) -> Tensor:
@@ -72,14 +80,8 @@ def _above_end(x: Tensor, y: Tensor, z: Tensor, person: Person) -> Tensor:
     return edge(y - end - 0.05 * tips, 0.008) * edge(0.45 - y, 0.03)
 
 
-def _hidden(rays: Rays, distance: Tensor) -> Tensor:
-    """1 where places [N, K, pixels] at a distance along the rays lie behind the face."""
-    face, bulk = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE))
-    return edge(distance - face, 0.013) * edge(bulk - 0.06, 0.013)
-
-
-def braids(rays: Rays) -> Tensor:
-    """Both braids before or beside the face, and their bumps: [N, 2, pixels]. Everybody has them on the maps."""
+def braids(rays: Rays, face: Screen) -> list[Tensor]:
+    """Both braids before or beside the face, and their bumps: 2 maps. Everybody has them."""
     z: Tensor | float = 0.1
     for _ in range(2):  # they come forward
         x, y = rays.plane(z)
@@ -89,5 +91,5 @@ def braids(rays: Rays) -> Tensor:
     inside = 0.125 - 0.05 * t * t + 0.022 * bump - (x.abs() - 0.82 - 0.06 * t + 0.14 * t * t).abs()
     both = edge(inside, 0.008) * step((0.18 - y) / 0.12) * edge(y + 1.14, 0.013)
     distance = (z - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)
-    both = both * (1 - _hidden(rays, distance))
-    return torch.cat([both, both * bump], 1)
+    both = both * face.before(distance)
+    return [both, both * bump]

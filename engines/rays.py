@@ -44,6 +44,24 @@ class Rays:
         return x, y
 
 
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A body that hides what lies behind it: where rays meet it, and 1 where they do, both [N, 1, pixels]."""
+
+    reached: Tensor
+    met: Tensor
+
+    @classmethod
+    def of(cls, hit: tuple[Tensor, Tensor]) -> Screen:
+        """What :meth:`Rays.ellipsoids` found of one body; where it is thinner than 0.06 it hides nothing."""
+        reached, half = hit
+        return cls(reached, edge(half - 0.06, 0.02))
+
+    def before(self, distance: Tensor) -> Tensor:
+        """1 where places at a distance [N, K, pixels] along the rays are seen, 0 where they are hidden."""
+        return 1 - edge(distance - self.reached, 0.02) * self.met
+
+
 def sine(angle: Tensor) -> Tensor:
     """Sine; in an exported file two parabolas, 0.001 off at most, which runtimes fuse, unlike a sine."""
     if not torch.onnx.is_in_onnx_export():
