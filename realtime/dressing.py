@@ -3,7 +3,7 @@
 An attribute is exact where an edit direction is a mean over many people, so a style names attributes where it can. In
 between, ``strength`` goes from the plain avatar's code to the style's on a straight line in W, where the generator
 is at home; a straight line in the attributes would pass through people with half a hair style. Nobody wears half a hat:
-what is put on (hats, headphones, glasses and their colours) is worn from :data:`WORN_FROM` up, and not below.
+what is put on (hats, headphones, glasses and their colours, earrings) is worn from :data:`WORN_FROM` up, and not below.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from realtime.strengths import described
 if TYPE_CHECKING:
     from engines.bundled import Array, BundledModel, Network
 
-WORN = ("glasses_round", "glasses_square", *NEW_GLASSES, "hat_beanie", "hat_cap", "headphones", *NEW_GEAR)
+WORN = ("glasses_round", "glasses_square", *NEW_GLASSES, "hat_beanie", "hat_cap", "headphones", *NEW_GEAR, "earrings")
 WORN_FROM = 0.5
 
 
