@@ -53,30 +53,30 @@ MADE_LARGE = dict.fromkeys(
 class MotionCode(nn.Module):
     """w [N, 256] and motion [N, motion] -> what ``engines/drawings.py`` makes the spatial motion code of.
 
-    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 81, 128, 128].
+    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 81, 128, 128]. Its file holds no rays, which
+    would be a third of it: it makes them, from what seems an input.
     """
+
+    sizes: tuple[int, ...] = (SIZE // 4,)
 
     def __init__(self, generator: PortraitGenerator) -> None:
         super().__init__()
         self.generator = generator
 
-    def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class."""
-        rest = self.generator.geometry(w, motion)
-        return drawn_points(project(rest, motion), motion), self.generator.maps(rest, motion, 128)
-
-
-class LargeMotionCode(MotionCode):
-    """The same, and the maps [N, 81, 256, 256]. Its file holds no rays: it makes them, from what seems an input."""
-
     def forward(self, w: Tensor, motion: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
         rest = self.generator.geometry(w, motion)
         maps = []
-        for size in (SIZE // 4, SIZE // 2):
+        for size in self.sizes:
             axis = middles(motion, size) + 0 * motion[0, :1]
             maps.append(map_along(rays_of(motion, size, axis)[0], rest, motion, size))
         return drawn_points(project(rest, motion), motion), *maps
+
+
+class LargeMotionCode(MotionCode):
+    """The same, and the maps [N, 81, 256, 256]."""
+
+    sizes = (SIZE // 4, SIZE // 2)
 
 
 class Synthesis(nn.Module):
@@ -191,9 +191,27 @@ def to_onnx(
     onnx.save(model, file)
 
 
+def share_constants(graph: onnx.GraphProto) -> None:
+    """Keep one of all constants that are the same: the exporter writes one at each place that a number stands."""
+    first: dict[bytes, str] = {}
+    other: dict[str, str] = {}
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Constant":
+            value = node.attribute[0].SerializeToString(deterministic=True)
+            other[node.output[0]] = first.setdefault(value, node.output[0])
+            if other[node.output[0]] != node.output[0]:
+                continue
+        node.input[:] = [other.get(name, name) for name in node.input]
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
 def shorten(model: onnx.ModelProto) -> None:
-    """Give what is computed inside a file short names, which took a third of the motion code's bytes."""
+    """Share constants and give what is computed inside a file short names: half of the motion code's bytes."""
     graph = model.graph
+    share_constants(graph)
     kept = {value.name for value in (*graph.input, *graph.output)}
     weights = {tensor.name for tensor in graph.initializer}
     computed = [node for node in graph.node if not weights.issuperset(node.input) or not node.input]  # no cast weight
