@@ -45,8 +45,8 @@ def _wall(
 ) -> tuple[Tensor, Tensor]:
     """The near wall from outside (side -1) or the far one from inside (1), and how deep the bell is open there.
 
-    Both [N, 1, pixels]. The rays pass the bell's axis at ``nearest``, at a distance whose ``square`` in units of its
-    radii is given as how far one goes along a ray for such a unit is, by its square, ``stretch``.
+    Both [N, 1, pixels]. Rays come nearest to the bell's axis at a distance ``nearest``; ``square`` is how far from it
+    that is, in units of the bell's radii, squared, and ``stretch`` turns such squares into squares of ways along a ray.
     """
     reach = nearest + side * (F.relu(_NEAR - square) * stretch + 1e-6).sqrt()
     x, y, _ = rays.at(reach)

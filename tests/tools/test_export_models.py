@@ -204,3 +204,23 @@ def test_what_is_computed_inside_a_file_has_short_names_and_weights_and_ends_kee
     session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
     (told,) = session.run(["told"], {"given": given.numpy()})
     np.testing.assert_allclose(told, network(given).detach().numpy(), atol=1e-3)
+
+
+def test_a_constant_stands_once_in_a_short_file(tmp_path: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    from tools.export_models import to_onnx
+
+    class Sums(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x + 2.5) * 3.5 + (x * 2.5 + 3.5) * (x - 2.5)
+
+    given = torch.randn(1, 8)
+    for short, constants in ((False, 5), (True, 2)):
+        to_onnx(Sums(), (given,), ["given"], ["told"], tmp_path / "x.onnx", short=short)
+        graph = onnx.load(tmp_path / "x.onnx").graph
+        assert sum(node.op_type == "Constant" for node in graph.node) == constants
+        session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
+        (told,) = session.run(["told"], {"given": given.numpy()})
+        np.testing.assert_allclose(told, Sums()(given).numpy(), rtol=1e-5)
