@@ -33,7 +33,6 @@ BEARD_FROM = 0.5  # real faces without any reach 0.34, or 0.72 where lip and chi
 NEW_GLASSES = {"glasses_frame": 0.33, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035}
 NEW_GEAR = {"gear_r": 0.06, "gear_g": 0.07, "gear_b": 0.08}
 SPECKS_FROM = 0.4  # freckles and earrings: real faces without any reach 0.3
-STUDS, HOOPS, HOOPS_FROM = 0.3, 0.9, 0.5  # earrings; near 0.5 the generator draws half a hoop
 FRINGE_FROM = 0.4  # of a whole one; real faces without any reach 0.1
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
@@ -77,6 +76,5 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     for name in ("beard", "goatee", "moustache", "stubble"):
         result[name] = attributes[name] if attributes[name] > BEARD_FROM else 0.0
     result["freckles"] = attributes["freckles"] if attributes["freckles"] > SPECKS_FROM else 0.0
-    amount = attributes["earrings"]
-    result["earrings"] = HOOPS if amount > HOOPS_FROM else STUDS if amount > SPECKS_FROM else 0.0
+    result["earrings"] = float(attributes["earrings"] > SPECKS_FROM)
     return result

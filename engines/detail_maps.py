@@ -26,7 +26,7 @@ from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
-MAPS = 53
+MAPS = 52
 # Hat, visor, cups of headphones, earrings.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -162,20 +162,21 @@ def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
-    """All maps: [N, 53, size, size].
+    """All maps: [N, 52, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
     braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear,
-    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50 freckles, 51-52
-    studs and hoops.
+    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50 freckles, 51
+    earrings.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
     face = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE)))
-    hair = hanging(rays, person, face)
+    hair, long = surfaces(rays, person), hanging(rays, person, face)
+    cap = Screen(rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())[0], hair[6])
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     rows = [
-        *surfaces(rays, person),
+        *hair,
         *glasses(rays, eye),
         temples(rays, face, eye),
         *eyes(rays, rest, person.gaze, person.natural),
@@ -186,9 +187,9 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         *gear(rays, person, face),
         lines(rays, person),
         jowls(rays, person),
-        *hair,
+        *long,
         *braids(rays, face),
         freckles(rays),
-        *earrings(rays, face, hair[0]),
+        earrings(rays, (face, cap), long[0]),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engines.rays import Rays, sine, step
 
-SKIN = ((0.0, -0.20, 0.10), (0.75, 0.70, 0.76))  # about cheeks and nose: middle and radii
+SKIN = ((0.0, -0.20, 0.10), (0.75, 0.70, 0.76))  # the body that they are painted on (before_skin in world.h)
 
 
 def freckles(rays: Rays) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-from engines.attributes import HOOPS, STUDS
 from realtime.traits import AMOUNTS, Value, display
 
 _SKINS = ((0.92, 0.66, 0.52), (0.86, 0.56, 0.41), (0.72, 0.43, 0.28), (0.50, 0.27, 0.16), (0.29, 0.145, 0.085))
@@ -60,7 +59,7 @@ def _gear(r: random.Random, feminine: bool) -> dict[str, Value]:
         "hat": worn if worn in ("beanie", "cap") else "none",
         "headphones": "on" if worn == "headphones" else "none",
         "gear-colour": display((0.04, 0.04, 0.045) if dark else (colour[0], colour[1], colour[2])),
-        "earrings": r.choice((STUDS, HOOPS)) if r.random() < (0.4 if feminine else 0.08) else 0.0,
+        "earrings": float(r.random() < (0.4 if feminine else 0.08)),
         "freckles": round(r.uniform(0.3, 1.0), 2) if r.random() < 0.2 else 0.0,
     }
 

@@ -32,7 +32,7 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (37, 38): ("hat_beanie",),
     (40,): ("hat_cap",),
     (41, 42): ("headphones",),
-    (43, 51, 52): ("earrings",),
+    (43, 51): ("earrings",),
     (50,): ("freckles",),
 }
 # How strongly a map hides what lies behind it: logits for a value of 1, over a bias of -5.

@@ -18,7 +18,7 @@ POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
 
 
 def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The maps [53, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    """The maps [52, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
     row = plain(**changes)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
@@ -242,30 +242,27 @@ def test_nothing_hangs_on_the_maps_of_other_hair(style: str) -> None:
     assert maps_and_picture(**worn(**{style: 1}))[0][46:48].max() == 0.0
 
 
-@pytest.mark.parametrize(("pose", "least"), [({}, 0.7), ({"yaw": 0.4}, 0.4), ({"yaw": -0.3, "pitch": 0.15}, 0.4)])
-def test_freckles_lie_where_they_are_drawn(pose: dict[str, float], least: float) -> None:
+@pytest.mark.parametrize("pose", [{}, {"yaw": 0.4}, {"yaw": -0.5, "pitch": 0.15}, {"domain_natural": 1.0, "yaw": 0.3}])
+def test_freckles_lie_where_they_are_drawn(pose: dict[str, float]) -> None:
     without, freckled = (draw(plain(freckles=amount, **pose)[None], 256)[0, ..., 1].astype(float) for amount in (0, 1))
     darker = cv2.resize(without - freckled, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     told = maps_and_picture(**pose)[0][50]
     here = told > 0.05
     alike = [np.corrcoef(darker[here], np.roll(told, aside, 1)[here])[0, 1] for aside in (0, 4, -4)]
-    assert here.sum() > 300 and alike[0] > least and alike[0] > max(alike[1:]) + 0.2
+    assert here.sum() > 300 and alike[0] > 0.8 and max(alike[1:]) < 0.2
 
 
-@pytest.mark.parametrize(("amount", "row"), [(0.3, 51), (0.9, 52)])
 @pytest.mark.parametrize("pose", [{}, {"yaw": 0.4}, {"yaw": -0.5, "pitch": 0.15}])
-def test_earrings_lie_where_they_are_drawn(amount: float, row: int, pose: dict[str, float]) -> None:
-    """Studs at a small amount, hoops below them at a large one; a turned head hides the far one."""
-    kept = {"earrings": 0.3 if row == 52 else 0.0, **pose}
-    bare, worn_ = draw(np.stack([plain(**kept), plain(**{**pose, "earrings": amount})]), 256).astype(int)
-    drawn = cv2.resize(
-        (np.abs(worn_ - bare).max(-1) > 30).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA
-    )
-    told = maps_and_picture(**pose)[0][row]
+def test_earrings_lie_where_they_are_drawn(pose: dict[str, float]) -> None:
+    """They hang beside the head; a turned head hides the far one."""
+    bare, hung = draw(np.stack([plain(earrings=amount, **pose) for amount in (0, 1)]), 256).astype(int)
+    drawn = (np.abs(hung - bare).max(-1) > 30).astype(np.float32)
+    drawn = cv2.resize(drawn, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    told = maps_and_picture(**pose)[0][51]
     alike = [np.minimum(drawn, moved).sum() / np.maximum(drawn, moved).sum() for moved in (told, np.roll(told, 3, 1))]
-    assert drawn.sum() > 8 and alike[0] > 0.35 and alike[0] > 1.5 * alike[1]
+    assert drawn.sum() > 30 and alike[0] > 0.4 and alike[0] > 1.5 * alike[1]
 
 
 def test_hair_that_hangs_covers_earrings() -> None:
-    covered, bare = (maps_and_picture(**worn(**{style: 1}))[0][51:].sum() for style in ("long", "bun"))
-    assert covered < 0.1 * bare and bare > 20
+    covered, bare = (maps_and_picture(**worn(**{kind: 1}))[0][51].sum() for kind in ("long", "bun"))
+    assert covered < 0.1 * bare and bare > 15

@@ -35,11 +35,9 @@ FW F headphones_field(V p, V s) {
     F cushion = ellipsoid(shift(s, .915f, -.06f, -.02f), .085f, .255f, .235f);
     return lo(band, smooth_min(cup, cushion, .015f));
 }
-FW F earrings_field(V s, const Parameters& q) {
-    F stud = length(shift(s, .835f, -.235f, .04f)) - .048f;
-    if (q.earrings <= .5f) return stud;
-    V e = shift(s, .850f, -.300f, .06f);   // hoops
+FW F earrings_field(V s) {   // hoops, hanging from the lobes
+    V e = shift(s, .850f, -.300f, .06f);
     F along = e.x * .30f + e.z * .954f, across = e.x * .954f - e.z * .30f;
     F ring = root(across * across + e.y * e.y) - .095f;
-    return lo(stud, root(ring * ring + along * along) - .022f);
+    return root(ring * ring + along * along) - .024f;
 }

@@ -29,6 +29,10 @@ static inline Head head_of(const Parameters& q) {
     h.comic = share * q.domain_comic;
     h.natural = share * q.domain_natural;
     h.squash = 1 - .08f * h.natural;
+    h.eye.x = -.02f * h.head.m[3] + 5.2f * h.head.m[6];   // trace() in world.h, unrotated
+    h.eye.y = -.02f * h.head.m[4] + 5.2f * h.head.m[7];
+    h.eye.z = -.02f * h.head.m[5] + 5.2f * h.head.m[8];
+    h.eye.x *= 1 / h.squash;
     h.child = clampu((.30f - q.age) / .30f, 0, 1);
     h.elder = clampu((q.age - .45f) / .55f, 0, 1);
     h.face_length = q.face_length * (1 - .14f * h.child) * (1 + .05f * h.natural);

@@ -7,7 +7,7 @@
  X(age) /* 0 child, 0.35 adult, 1 elder */ X(femininity) \
  X(beard) X(goatee) X(moustache) X(stubble) X(glasses_round) X(glasses_square) X(glasses_frame) X(make_up) \
  X(fringe) X(collar) /* 0 crew neck, 0.5 hood, 1 turtleneck */ \
- X(freckles) X(hat_beanie) X(hat_cap) X(headphones) X(earrings) /* from 0.02 studs, from 0.5 hoops hang on them */ \
+ X(freckles) X(hat_beanie) X(hat_cap) X(headphones) X(earrings) /* from 0.5 */ \
  X(hair_bald) X(hair_buzz) X(hair_short) X(hair_side_part) X(hair_quiff) X(hair_curly) X(hair_afro) X(hair_bob) \
  X(hair_long) X(hair_wavy) X(hair_bun) X(hair_ponytail) X(hair_braids)
 #define FACE_COLOURS(X) \

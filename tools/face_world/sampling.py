@@ -230,7 +230,7 @@ def _gear(r: Random, fem: float) -> dict[str, float]:
     colour = r.uniform(0.03, 0.7, 3) if r.random() < 0.6 else np.full(3, r.choice([0.025, 0.12, 0.7]))
     values = {f"gear_{c}": float(v) for c, v in zip("rgb", colour, strict=True)} | ({worn: 1.0} if worn else {})
     if r.random() < 0.05 + 0.3 * fem:
-        values["earrings"] = float(r.uniform(0.1, 1))
+        values["earrings"] = 1.0
     if r.random() < 0.2:
         values["freckles"] = float(r.uniform(0.3, 1))
     return values

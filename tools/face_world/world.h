@@ -17,6 +17,7 @@ struct Head {
     Parameters p;
     Rotation head, torso;       // head (torso) frame to camera frame
     Uniform joint;              // where the neck meets the torso, camera frame
+    Uniform eye;                // the camera, head frame, in the toon's width
     float clay, comic, natural; // how it is drawn, together at most 1; the rest is toon
     float squash;               // width of everything over its width as a toon
     float child, elder;         // 0..1 from p.age
@@ -108,6 +109,17 @@ FW Lids lids(F u, F open, F squint, const Head& h) {
     return l;
 }
 
+// Where the sight of a point meets the smooth body that freckles are painted on: engines/freckle_maps.py knows that body
+// and no other, and so has every spot where it is drawn. Seen from aside they lie a little off the skin.
+FW V before_skin(V p, const Uniform& eye) {
+    V d = vec(p.x - eye.x, p.y - eye.y, p.z - eye.z);
+    float ox = eye.x * (1 / .75f), oy = (eye.y + .20f) * (1 / .70f), oz = (eye.z - .10f) * (1 / .76f);
+    F dx = d.x * (1 / .75f), dy = d.y * (1 / .70f), dz = d.z * (1 / .76f);
+    F a = dx * dx + dy * dy + dz * dz, b = dx * ox + dy * oy + dz * oz;
+    float c = ox * ox + oy * oy + oz * oz - 1.f;
+    F t = (-b - root(hi(b * b - a * c, bc(0.f)))) / a;
+    return vec(eye.x + d.x * t, eye.y + d.y * t, eye.z + d.z * t);
+}
 FW F ridge(F across, float width) { return exp_(across * across * (-1.f / (width * width))); }
 // Lines of old age, 0..1: across the forehead (they rise with the brows), beside the eyes, under their bags, from the
 // nose past the mouth's corners, and from those down to the jaw.
@@ -346,7 +358,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     if (h.hat > .5f && any_of(length(shift(p, 0, .35f, .05f)) - 1.35f < hit.distance)) include(hit, hat_field(p, s, q, fine), GEAR);
     if (q.headphones > .5f && any_of(length(shift(p, 0, .25f, -.05f)) - 1.2f < hit.distance)) include(hit, headphones_field(p, s), GEAR);
-    if (q.earrings > .02f && any_of(.74f - s.x < hit.distance)) include(hit, earrings_field(s, q), METAL);
+    if (q.earrings > .5f && any_of(.74f - s.x < hit.distance)) include(hit, earrings_field(s), METAL);
     float chin_hair = q.beard > q.goatee ? q.beard : q.goatee;
     if (chin_hair > .02f && any_of((bones < hit.distance + .2f) & (p.y < .1f) & (p.z > -.3f))) {
         F fluff = fine ? .009f * gyroid(fluff_place(p), FLUFF) + .006f * gyroid(fluff_place(p), FINE_FLUFF) : bc(0.f);
@@ -457,9 +469,10 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     F near_eye = exp_((length(e) - h.eye_radius - .03f) * (length(e) - h.eye_radius - .03f) * -500.f) * step_smooth(-.02f, .08f, e.y) * step_smooth(0.f, .05f, e.z);
     a = paint(a, vec(q.lip_r * a.x * 1.3f, q.lip_g * a.y * 1.2f + .02f, q.lip_b * a.z * 1.5f + .05f), near_eye * .75f * q.make_up);
     if (q.freckles > .02f) {
-        F out = s.x - .30f, low = p.y + .15f, over = p.y + .06f;
-        F zone = clampf(1.3f * (exp_((out * out + low * low) * -16.f) + .8f * exp_((p.x * p.x + over * over) * -22.f)), 0.f, 1.f);
-        F spots = freckles(p.x, p.y) * step_smooth(.15f, .30f, p.z);
+        V on = before_skin(p, h.eye);
+        F out = absf(on.x) - .30f, low = on.y + .15f, over = on.y + .06f;
+        F zone = clampf(1.3f * (exp_((out * out + low * low) * -16.f) + .8f * exp_((on.x * on.x + over * over) * -22.f)), 0.f, 1.f);
+        F spots = freckles(on.x, on.y) * step_smooth(.15f, .30f, p.z);
         a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
     }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
