@@ -190,6 +190,6 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         *long,
         *braids(rays, face),
         freckles(rays),
-        earrings(rays, (face, cap), long[0]),
+        earrings(rays, (face, cap), torch.maximum(long[0], edge(hair[-1] - 0.03, 0.01))),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from engines.rays import Rays, Screen, edge
 
-_HOOP, _TILT = (0.850, -0.300, 0.06), (0.30, 0.954)  # the right one's middle; its plane's normal in x and z
+_HOOP, _TILT = (0.850, -0.300, -0.14), (0.30, 0.954)  # the right one's middle; its plane's normal in x and z
 _RADIUS, _WIRE = 0.095, 0.024  # of a hoop, and half its thickness
 
 
-def earrings(rays: Rays, before: tuple[Screen, ...], hanging: Tensor) -> Tensor:
-    """Both hoops [N, 1, pixels]. ``before`` is what may stand before them, ``hanging`` [N, 1, pixels] the long hair."""
+def earrings(rays: Rays, before: tuple[Screen, ...], covered: Tensor) -> Tensor:
+    """Both hoops [N, 1, pixels]. ``before`` may stand before them; ``covered`` [N, 1, pixels]: ears, long hair do."""
     left, right = (_one(rays, before, side) for side in (-1.0, 1.0))
-    return (left + right) * (1 - hanging)
+    return (left + right) * (1 - covered)
 
 
 def _one(rays: Rays, before: tuple[Screen, ...], side: float) -> Tensor:

@@ -35,8 +35,8 @@ FW F headphones_field(V p, V s) {
     F cushion = ellipsoid(shift(s, .915f, -.06f, -.02f), .085f, .255f, .235f);
     return lo(band, smooth_min(cup, cushion, .015f));
 }
-FW F earrings_field(V s) {   // hoops, hanging from the lobes
-    V e = shift(s, .850f, -.300f, .06f);
+FW F earrings_field(V s) {   // hoops, hanging behind the lobes
+    V e = shift(s, .850f, -.300f, -.14f);
     F along = e.x * .30f + e.z * .954f, across = e.x * .954f - e.z * .30f;
     F ring = root(across * across + e.y * e.y) - .095f;
     return root(ring * ring + along * along) - .024f;
