@@ -33,7 +33,7 @@ def model(training, faces):
 
 def test_shards_are_read_with_their_parameters(training, faces) -> None:
     attributes, motion, at_rest, rgba = faces.batch(np.array([3, 3, 5]), 32)
-    assert len(faces) == 8 and rgba.shape == (3, 4, 32, 32) and at_rest.shape == (3, 47, 3)
+    assert len(faces) == 8 and rgba.shape == (3, 4, 32, 32) and at_rest.shape == (3, 48, 3)
     assert attributes.shape == (3, len(training.attribute_names())) and motion.shape == (3, len(MOTION))
     torch.testing.assert_close(rgba[0], rgba[1])
     assert (rgba[:, :3] <= rgba[:, 3:] + 1e-6).all(), "colours are premultiplied"
