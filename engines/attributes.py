@@ -32,7 +32,7 @@ BEARD_FROM = 0.5  # real faces without any reach 0.34, or 0.72 where lip and chi
 # What is said about the looks of what nobody wears is a guess about nothing: a style that puts it on finds it dark.
 NEW_GLASSES = {"glasses_frame": 0.33, "frame_r": 0.03, "frame_g": 0.03, "frame_b": 0.035}
 NEW_GEAR = {"gear_r": 0.06, "gear_g": 0.07, "gear_b": 0.08}
-SPECKS_FROM = 0.4  # freckles and earrings: real faces without any reach 0.3
+FRECKLES_FROM, EARRINGS_FROM = 0.4, 0.7  # real faces without any reach 0.28 and 0.50
 FRINGE_FROM = 0.4  # of a whole one; real faces without any reach 0.1
 EXPOSURE_FROM, LIGHT_FROM, LIGHT_ASIDE = 1.0, 0.4, 0.5  # an avatar is never lit worse than this
 ATTRIBUTES: tuple[str, ...] = (*SHAPE, *HAIR_STYLES, *COLOURS, *LIGHT, *DOMAINS)
@@ -75,6 +75,6 @@ def decided(attributes: dict[str, float]) -> dict[str, float]:
     result["light_x"] = min(max(attributes["light_x"], -LIGHT_ASIDE), LIGHT_ASIDE)
     for name in ("beard", "goatee", "moustache", "stubble"):
         result[name] = attributes[name] if attributes[name] > BEARD_FROM else 0.0
-    result["freckles"] = attributes["freckles"] if attributes["freckles"] > SPECKS_FROM else 0.0
-    result["earrings"] = float(attributes["earrings"] > SPECKS_FROM)
+    result["freckles"] = attributes["freckles"] if attributes["freckles"] > FRECKLES_FROM else 0.0
+    result["earrings"] = float(attributes["earrings"] > EARRINGS_FROM)
     return result

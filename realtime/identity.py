@@ -49,7 +49,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 DARKEST = 0.003  # of what a linear colour is said to be
 _GREENEST, _PALEST = 68.0, 88.0  # degrees of hue and lightness in Lab; people before cameras: 24 to 62, up to 86
 _BLACK, _DYED = 28.0, 18.0  # lightness of black hair in a lit room, chroma of dark hair that is dyed blue or violet
-_OLDER = 0.07  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
+_OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
 

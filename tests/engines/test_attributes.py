@@ -81,12 +81,12 @@ def test_a_little_beard_is_none() -> None:
 
 
 def test_a_trace_of_freckles_or_earrings_is_none() -> None:
-    chosen = decided(person(freckles=0.2, earrings=0.2))
+    chosen = decided(person(freckles=0.2, earrings=0.55))
     assert (chosen["freckles"], chosen["earrings"]) == (0.0, 0.0)
 
 
 def test_earrings_are_worn_or_not() -> None:
-    assert decided(person(earrings=0.6))["earrings"] == 1.0
+    assert decided(person(earrings=0.8))["earrings"] == 1.0
 
 
 @pytest.mark.parametrize(("seen", "worn"), [(0.1, 0.0), (0.45, 0.45), (0.97, 0.97)])
