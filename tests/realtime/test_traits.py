@@ -25,7 +25,7 @@ def test_every_trait_is_sound_where_nothing_is_known() -> None:
 def test_attributes_come_back() -> None:
     wanted = {
         "hair": "side-part", "hair-colour": "#6a3300", "glasses": "square", "beard": "goatee", "beard-length": 0.7,
-        "age": 0.8, "skin": "#804020", "clothes": "hood", "jaw-width": 1.05, "freckles": 0.6, "earrings": 0.5,
+        "age": 0.8, "skin": "#804020", "clothes": "hood", "jaw-width": 1.05, "freckles": 0.6, "earrings": 1.0,
         "hat": "cap", "gear-colour": "#a03020",
     }  # fmt: skip
     back = traits.from_attributes(decided(traits.to_attributes(wanted)))
