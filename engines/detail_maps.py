@@ -173,7 +173,8 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
     face = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE)))
     hair, long = surfaces(rays, person), hanging(rays, person, face)
-    cap = Screen(rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())[0], hair[6])
+    covered, ears = hair[6], hair[-1]
+    cap = Screen(rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())[0], covered)
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     rows = [
         *hair,
@@ -190,6 +191,6 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         *long,
         *braids(rays, face),
         freckles(rays),
-        earrings(rays, (face, cap), torch.maximum(long[0], edge(hair[-1] - 0.03, 0.01))),
+        earrings(rays, (face, cap), torch.maximum(long[0], edge(ears - 0.03, 0.01))),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

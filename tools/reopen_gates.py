@@ -78,12 +78,10 @@ def differences(name: str, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def reopen(model: Model, attributes: Tensor, added: dict[str, Tensor]) -> None:
-    """Do it. attributes: many people's [people, attributes]; added: :func:`differences` by name."""
+def reopen(model: Model, attributes: Tensor, directions: Tensor, added: dict[str, Tensor]) -> None:
+    """Do it. attributes: many people's [people, attributes]; directions: :func:`unused`; added: :func:`differences`."""
     mapping, generator = model.mapping, model.generator
-    codes = mapping(attributes)
-    directions, mean = unused(codes, len(added)), codes.mean(0)
-    blind(generator, directions, mean)
+    blind(generator, directions, mapping(attributes).mean(0))
     others = torch.eye(DIM) - directions.T @ directions
     last = mapping.layers[-1]
     last.weight.copy_(others @ last.weight)
@@ -111,20 +109,20 @@ def main() -> None:
     a.add_argument("--names", nargs="+", choices=list(MAP_OF), default=list(MAP_OF))
     o = a.parse_args()
     saved = torch.load(o.checkpoint, map_location="cpu", weights_only=True)
-    people = Faces(o.data, "train", "cpu").parameters[:, [names().index(n) for n in attribute_names()]]
+    columns = [names().index(n) for n in attribute_names()]
+    people = torch.from_numpy(Faces(o.data, "train", "cpu").parameters[:, columns])
     added = {name: differences(name) for name in o.names}
-    for part, prefix in (("model", ""), ("average", "module.")):
-        model, kept = (
-            Model(),
-            {k.removeprefix(prefix): v.float() for k, v in saved[part].items() if k.startswith(prefix)},
-        )
-        model.load_state_dict({k: v for k, v in kept.items() if k in model.state_dict()})
-        reopen(model, torch.from_numpy(people), added)
-        saved[part].update({prefix + k: v.to(saved[part][prefix + k].dtype) for k, v in model.state_dict().items()})
+    directions = None  # the same for both, or the average would lie between two ways of telling
+    for part, prefix in (("average", "module."), ("model", "")):
+        model, weights = Model(), saved[part]
+        model.load_state_dict({name: weights[prefix + name].float() for name in model.state_dict()})
+        if directions is None:
+            directions = unused(model.mapping(people).detach(), len(added))
+        reopen(model, people, directions, added)
+        weights |= {prefix + name: v.to(weights[prefix + name].dtype) for name, v in model.state_dict().items()}
     for name, paint in added.items():
-        print(
-            f"{name}: red, green, blue, alpha {', '.join(f'{v:+.3f}' for v in paint.view(4, 4).mean(1))} for a map of 1"
-        )
+        colour = ", ".join(f"{value:+.3f}" for value in paint.view(4, 4).mean(1))
+        print(f"{name}: red, green, blue, alpha {colour} for a map of 1")
     write(saved, o.checkpoint)
 
 

@@ -53,14 +53,15 @@ def test_what_is_blind_sees_the_mean_whatever_is_there() -> None:
 
 
 def test_gates_become_the_attribute_and_paint_follows() -> None:
-    from tools.reopen_gates import MAP_OF, reopen
+    from tools.reopen_gates import MAP_OF, reopen, unused
     from tools.train_generator import Model
 
     torch.manual_seed(0)
     model, attributes = Model().eval(), people(300)
     model.mapping.mean.data, model.mapping.spread.data = attributes.mean(0), attributes.std(0) + 0.02
     paint = torch.arange(16.0) / 16
-    reopen(model, attributes, {"freckles": paint, "earrings": -paint})
+    directions = unused(model.mapping(attributes).detach(), 2)
+    reopen(model, attributes, directions, {"freckles": paint, "earrings": -paint})
     codes = model.mapping(attributes)
     for name, sign in (("freckles", 1), ("earrings", -1)):
         row, amount = WAVES + MAP_OF[name], attributes[:, column(name)]

@@ -19,7 +19,7 @@ FW V on_sphere(V p, float y, float radius) {
     V d = vec(p.x, p.y - y, p.z + .10f);
     return d * (radius / root(dot(d, d) + 1e-6f));
 }
-// Spots by the place seen from in front alone: where a face is not known to a hair's breadth they are not lost.
+// Spots by x and y on the smooth body of before_skin() in world.h.
 FW F freckles(F x, F y) {
     F across = sin_(x * 40.f + y * 10.f + 1.1f * sin_(y * 17.f + x * 7.f)), up = sin_(y * 43.f - x * 13.f + 1.1f * sin_(x * 18.f + .5f));
     F rarer = .34f * sin_(x * 24.f + y * 15.f) + .30f * sin_(x * 13.f - y * 29.f + 1.f);
