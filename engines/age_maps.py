@@ -63,7 +63,7 @@ def _around_mouth(aside: Tensor, y: Tensor, person: Person) -> Tensor:
     """The folds from the nose past the mouth's corners, and those from the corners down."""
     rest, mouth = person.rest, person.mouth
     half = ((rest[:, 28, :1] - rest[:, 11, :1]) / 2)[..., None]
-    jaw, smile = mouth[:, :1], mouth[:, 1:].mean(1, keepdim=True)
+    jaw, smile = mouth[:, :1], mouth[:, 1:3].mean(1, keepdim=True)
     level = ((rest[:, 11, 1:2] + rest[:, 28, 1:2]) / 2 - 0.13 * (smile + 0.08) + 0.03 * jaw)[..., None]
     nose = rest[:, 34, 1:2, None]
     fold = aside - 0.11 * _NOSE_WIDTH - 0.045 - 0.66 * (nose + 0.02 - y)

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.age_maps import FACE, jowls, lines
+from engines.age_maps import FACE, MUZZLE, jowls, lines
 from engines.earring_maps import earrings
 from engines.freckle_maps import freckles
-from engines.hair_maps import CAP, Person, surfaces
+from engines.hair_maps import CAP, Lips, Person, surfaces
 from engines.long_hair_maps import braids, hanging
 from engines.rays import Rays, Screen, band, cosine, edge, sine
 from engines.waveforms import angle_of
@@ -27,14 +27,12 @@ from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
 MAPS = 52
-# Hat, visor, cups of headphones, earrings.
+# Hat, visor, cups of headphones.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
     ((0.0, 0.42, 0.84), (0.55, 0.10, 0.46)),
     ((-0.98, -0.06, -0.02), (0.13, 0.28, 0.26)),
     ((0.98, -0.06, -0.02), (0.13, 0.28, 0.26)),
-    ((-0.845, -0.30, -0.03), (0.06, 0.09, 0.09)),
-    ((0.845, -0.30, -0.03), (0.06, 0.09, 0.09)),
 )
 
 
@@ -45,7 +43,7 @@ def before_hair(rays: Rays, person: Person, distance: Tensor) -> Tensor:
 
 
 def gear(rays: Rays, person: Person, face: Screen) -> list[Tensor]:
-    """Hat, sine and cosine of its ribs, its edge, visor, band and cups of headphones, earrings: 8 maps."""
+    """Hat, sine and cosine of its ribs, its edge, visor, band and cups of headphones: 7 maps."""
     distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([g[i] for g in GEAR]) for i in (0, 1)))
     x, y, z = rays.at(distance[:, :1])
     above = y - 0.315 - 0.20 * z
@@ -57,8 +55,8 @@ def gear(rays: Rays, person: Person, face: Screen) -> list[Tensor]:
     arch = band(arc, 0.05) * edge(up + 0.10, 0.03) * before_hair(rays, person, band_distance)
     brim = band(above, 0.03) * edge(bulk[:, :1] - 0.05, 0.02)
     both = bulk[:, 2:] * face.before(distance[:, 2:])
-    pairs = [both[:, i : i + 1] + both[:, i + 1 : i + 2] for i in (0, 2)]
-    return [hat, hat * sine(ribs), hat * cosine(ribs), brim, bulk[:, 1:2], arch, *pairs]
+    cups = both[:, :1] + both[:, 1:]
+    return [hat, hat * sine(ribs), hat * cosine(ribs), brim, bulk[:, 1:2], arch, cups]
 
 
 def glasses(rays: Rays, eye: Tensor) -> list[Tensor]:
@@ -135,46 +133,88 @@ def eyes(rays: Rays, rest: Tensor, gaze: Tensor, natural: Tensor) -> list[Tensor
 
 
 def brows(rays: Rays, rest: Tensor) -> Tensor:
-    """Both brows in one map [N, 1, pixels]: bands along the parabolas through their three points."""
-    x, y = rays.plane(0.68)
-    inner, middle, outer = (rest[:, i : i + 18 : 17] for i in (8, 9, 10))  # [N, 2, 3]
-    t = ((x - inner[..., :1]) / (outer - inner)[..., :1]).clamp(-0.3, 1.3)
+    """Both brows in one map [N, 1, pixels]: around the parabolas through their three points, thin towards the temples.
+
+    They lie on the brow ridge, whose depth was fitted to drawn heads (0.018 off). How thick a brow is the generator
+    makes of how fast the map falls off.
+    """
+    x, y = rays.plane(0.70)
+    ridge = x.new_tensor([[0.217, -0.797, -0.260]])
+    for _ in range(2):  # by products, since AVX2 lacks registers for all of this at once
+        x, y = rays.plane(0.849 + ridge @ torch.cat([x.abs(), x.square(), y], 1))
+    left, right = (_brow(x, y, *(rest[:, i : i + 1] for i in (first, first + 1, first + 2))) for first in (8, 25))
+    return left + right
+
+
+def _brow(x: Tensor, y: Tensor, inner: Tensor, middle: Tensor, outer: Tensor) -> Tensor:
+    """The brow through three points [N, 1, 3] at places [N, 1, pixels] in front of it: see :func:`brows`."""
+    t = (x - inner[..., :1]) * (outer - inner)[..., :1].reciprocal()
+    c = t.clamp(0, 1)
     m = 0.593  # where the middle point lies
-    line = inner[..., 1:2] * ((t - m) * (t - 1) / m) + middle[..., 1:2] * (t * (t - 1) / (m * (m - 1)))
-    line = line + outer[..., 1:2] * (t * (t - m) / (1 - m))
-    both = band(y - line, 0.04) * edge(t, 0.05) * edge(1 - t, 0.05)
-    return both.sum(1, keepdim=True)
+    parts = inner[..., 1:2] / m, middle[..., 1:2] / (m * (m - 1)), outer[..., 1:2] / (1 - m)
+    bend = torch.cat([parts[0] + parts[1] + parts[2], -(m + 1) * parts[0] - parts[1] - m * parts[2]], 2)
+    line = bend @ torch.cat([c * c, c], 1)
+    beyond = (t - c).clamp(-0.4, 0.4)
+    away = ((y - inner[..., 1:2] - line).square() + 0.18 * beyond.square() + 1e-6).sqrt()
+    return band(away / (0.75 + 0.55 * c - 1.05 * c * c), 0.045)
 
 
-def lips(rays: Rays, rest: Tensor) -> list[Tensor]:
-    """Upper lip, lower lip and what lies between them: 3 maps."""
+def mouth(rays: Rays, person: Person) -> list[Tensor]:
+    """Upper lip, lower lip, what lies between them, teeth: 4 maps, by ``mouth`` in world.h."""
+    left, right, low = (person.rest[:, i, :, None, None] for i in (11, 28, 37))  # [N, 3, 1, 1]
+    lips = person.lips()
+    half = ((right - left)[:, 0] / 2).clamp(min=0.05)
     x, y = rays.plane(0.77)
-    left, right, upper, lower = (rest[:, i : i + 1] for i in (11, 28, 36, 37))  # [N, 1, 3]
-    half = ((right - left)[..., :1] / 2).clamp(min=0.05)
-    u = ((x - (right + left)[..., :1] / 2) / half).clamp(-1.3, 1.3)
-    square = (u * u).clamp(max=1)
-    corner = torch.lerp(left[..., 1:2], right[..., 1:2], (0.5 + 0.5 * u).clamp(0, 1)) * square
-    above = y - corner - upper[..., 1:2] * (1 - square)
-    below = corner + lower[..., 1:2] * (1 - square) - y
-    across = edge(1.02 - u.abs(), 0.04)
-    between = edge(torch.minimum(-above, -below), 0.012)
-    return [band(above, 0.032) * across, band(below, 0.038) * across, between * across]
+    depth = 0.77 - 0.67 * low[:, 1] - 0.23 * lips.jaw  # of lips and chin, fitted to drawn heads (0.034 off)
+    for _ in range(2):
+        x, y = rays.plane(depth + x.new_tensor([[-1.62, 0.67]]) @ torch.cat([x.square(), y], 1))
+    u = ((x - (right + left)[:, 0] / 2) / half).clamp(-1.2, 1.2)
+    square = u * u
+    taper = F.relu(1 - square)
+    shape = (taper + 1e-6).sqrt()
+    opening = 0.35 * shape + 0.65 * taper
+    corner = torch.lerp(left[:, 1], right[:, 1], (0.5 + 0.5 * u).clamp(0, 1)) - lips.line
+    line = lips.line + corner * square
+    above, below = line + lips.above * opening, line - lips.below * opening
+    top = above + lips.upper * shape * (1 - 0.24 * torch.exp(square * -36))
+    bottom = below - lips.lower * shape
+    across = edge(1 - u.abs(), 0.015)
+    upper, lower, between = (
+        edge(torch.minimum(y - down, up - y), 0.006) * across
+        for down, up in ((above, top), (bottom, below), (below, above))
+    )
+    return [upper, lower, between, between * teeth(rays, lips)]
+
+
+def teeth(rays: Rays, lips: Lips) -> Tensor:
+    """Both rows [N, 1, pixels], as if nothing were before them: the upper one stays, the lower one is the jaw's."""
+    x, y = rays.plane(0.72)
+    x, y = rays.plane(0.735 - 0.95 * x.square())
+    row = edge(0.062 + 0.016 * lips.jaw - (y - lips.at_rest() + 0.006).abs(), 0.006) * edge(0.25 - x.abs(), 0.008)
+    back = 0.14 * lips.jaw
+    x, y = rays.plane(0.65 - back)
+    x, y = rays.plane(0.67 - 0.95 * x.square() - back)
+    lower = edge(0.040 - (y - lips.line + lips.below + 0.025).abs(), 0.006) * edge(0.22 - x.abs(), 0.008)
+    return torch.maximum(row, lower)
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     """All maps: [N, 52, size, size].
 
-    0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16-17 bulk of
-    braids, ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-43 gear,
-    44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50 freckles, 51
-    earrings.
+    0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16 beards,
+    17 bulk of ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-42
+    gear, 43 teeth, 44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50
+    freckles, 51 earrings.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
     face = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE)))
-    hair, long = surfaces(rays, person), hanging(rays, person, face)
-    covered, ears = hair[6], hair[-1]
+    long = hanging(rays, person, face)
+    muzzle = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in MUZZLE)))
+    hair = surfaces(rays, person, long.reach, muzzle)
+    covered, ears = hair[-3], hair[-1]
     cap = Screen(rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())[0], covered)
+    *lips, white = mouth(rays, person)
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     rows = [
         *hair,
@@ -182,15 +222,17 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         temples(rays, face, eye),
         *eyes(rays, rest, person.gaze, person.natural),
         brows(rays, rest),
-        *lips(rays, rest),
+        *lips,
         exact_sine(place),
         exact_cosine(place),
         *gear(rays, person, face),
+        white,
         lines(rays, person),
         jowls(rays, person),
-        *long,
+        long.outside,
+        long.inside,
         *braids(rays, face),
         freckles(rays),
-        earrings(rays, (face, cap), torch.maximum(long[0], edge(ears - 0.03, 0.01))),
+        earrings(rays, (face, cap), torch.maximum(long.outside, edge(ears - 0.03, 0.01))),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

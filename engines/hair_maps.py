@@ -10,31 +10,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from engines.rays import Rays, cosine, edge, sine, step
+from engines.rays import Rays, Screen, cosine, edge, sine, step
 from engines.waveforms import angle_of
 
 CURLS, FINE_CURLS, FLUFF, FINE_FLUFF = 13.0, 26.0, 26.0, 55.0  # tools/face_world/textures.h
 PARTING = -0.10  # textures.h too
 CAP = (0.0, 0.21, -0.10)  # the middle of the hair's cap, whose radii are each person's own
-# Simple surfaces that rays are met with: middle and radii, head frame.
+SKULL = ((0.0, 0.20, -0.08), (0.80, 0.81, 0.85))  # what the hair grows on, middle and radii, head frame
+# Simple surfaces that rays are met with, for the bulk of what is there.
 SURFACES = (
-    ((0.0, 0.05, -0.10), (0.92, 1.08, 0.98)),  # face
     ((0.0, -0.60, -0.14), (1.0, 1.9, 0.98)),  # bell of long hair
     ((0.0, 1.14, -0.28), (0.28, 0.28, 0.28)),  # bun
-    ((-0.80, -0.55, 0.02), (0.13, 0.62, 0.26)),  # braids
-    ((0.80, -0.55, 0.02), (0.13, 0.62, 0.26)),
     ((-0.82, -0.05, -0.06), (0.09, 0.20, 0.14)),  # ears
     ((0.82, -0.05, -0.06), (0.09, 0.20, 0.14)),
 )
+# A quiff and the hair beside a side part: middles, then radii, the second of which is what an amount of 1 makes it.
+_LOCKS = ((0.06, 0.92, 0.38, 0.58, 0.26, 0.36), (0.20, 0.90, 0.28, 0.56, 0.20, 0.46))
+# Middle and radii of a beard: by 1, the face's length, the jaw's width, how far it is open.
+_BEARD = (
+    (0.0, 0.0, 0.209, 0.421, 0.162, 0.826),
+    (0.0, 0.457, 0.0, 0.0, 1.409, -0.093),
+    (0.0, 0.0, 0.0, 0.403, 0.0, 0.0),
+    (0.0, 0.028, -0.069, 0.0, 0.120, 0.050),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lips:
+    """Of a mouth's middle, each [N, 1, 1] in head units: how high the line is where lips meet, how far they are open
+    above and below it, how thick they are; and how far the jaw is open, 0..1."""
+
+    line: Tensor
+    above: Tensor
+    below: Tensor
+    upper: Tensor
+    lower: Tensor
+    jaw: Tensor
+
+    def at_rest(self) -> Tensor:
+        """The line's height with a closed jaw: where the upper teeth stay."""
+        return self.line + 0.03 * self.jaw
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """What the maps depend on beside the pose: the points at rest [N, 44, 3] (order of ``points_of`` in head.h), the
     gaze [N, 2], 1 for natural proportions [N, 1], the twelve numbers of the hair's shape [N, 12] (head.h), how far
-    the brows are raised and furrowed [N, 3], how far the jaw is open and the corners of the mouth are up [N, 3]."""
+    the brows are raised and furrowed [N, 3], how far the jaw is open, the corners of the mouth and the
+    upper lip are up and the lower one is down [N, 5]."""
 
     rest: Tensor
     gaze: Tensor
@@ -52,6 +78,42 @@ class Person:
         """Radii of the hair's cap [N, 1, 3]."""
         side, top = self.hair[:, 0], self.hair[:, 1]
         return torch.stack([0.81 + side, 0.80 + top, 0.85 + 0.6 * top + 0.4 * side], 1)[:, None]
+
+    def thick(self) -> Tensor:
+        """0..1 for no hair to hair as thick as usual, [N, 1, 1]."""
+        return (self.hair[:, :1, None] / 0.06).clamp(0, 1)
+
+    def curl(self) -> Tensor:
+        """How far curls stand out of the cap, 1 usually, [N, 1, 1]: thick hair that does not hang is curly."""
+        side, curtain = self.hair[:, 0, None, None], self.hair[:, 9, None, None]
+        thick = ((side - 0.09) / 0.03).clamp(0, 1) + 0.25 * ((side - 0.12) / 0.14).clamp(0, 1)
+        return thick * (1 - curtain.clamp(0, 1))
+
+    def lock(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A quiff, or what a side part throws over: middle and radii [N, 1, 3], and 1 where there is one [N, 1, 1]."""
+        amount = self.hair[:, 6:7, None]  # of the side part; below 0 of the quiff
+        aside = edge(amount, 0.01)
+        quiff, part = (amount.new_tensor([_LOCKS[i]]) for i in (0, 1))
+        both = torch.lerp(quiff, part, aside)
+        radii = both[..., 3:] * torch.cat([torch.ones_like(amount), amount.abs(), torch.ones_like(amount)], 2)
+        return both[..., :3], radii + amount.new_tensor([0, 0.02, 0]), edge(amount.abs() - 0.12, 0.02)
+
+    def lips(self) -> Lips:
+        """The mouth's measures: how far it is open tells the motion code, the rest the middles of the lips."""
+        upper, lower = (self.rest[:, i, 1, None, None] for i in (36, 37))
+        jaw, raised, lowered = (self.mouth[:, i, None, None] for i in (0, 3, 4))
+        above, below = 0.045 * jaw + 0.05 * raised, 0.255 * jaw + 0.05 * lowered
+        thick = (upper - lower - above - below).clamp(min=0.02) * 2
+        return Lips(upper - above - 0.211 * thick, above, below, 0.422 * thick, 0.578 * thick, jaw)
+
+    def beard(self) -> tuple[Tensor, Tensor]:
+        """Middle and radii [N, 1, 3] of a body whose front is about where a beard's is: fitted to drawn beards by least
+        distances (0.02 off in the mean), by the face's length, the jaw's width and how far it is open."""
+        jaw = (self.rest[:, 31, :1] - self.rest[:, 14, :1]) / 1.12
+        wide = self.mouth[:, :1]
+        length = (self.rest[:, 38, 1:2] + 0.20 * wide + 0.17) / -0.69
+        shape = torch.cat([torch.ones_like(jaw), length, jaw, wide], 1)[:, None] @ jaw.new_tensor(_BEARD)
+        return shape[..., :3], shape[..., 3:]
 
 
 def gyroids(x: Tensor, y: Tensor, z: Tensor, frequencies: Tensor) -> Tensor:
@@ -97,20 +159,34 @@ def on_sphere(x: Tensor, y: Tensor, z: Tensor, height: float, radius: float) -> 
     return x * scale, y * scale, z * scale
 
 
-def curls(rays: Rays, distance: Tensor, bulk: Tensor) -> Tensor:
-    """Coarse and fine curls [N, 2, pixels] of a cap of hair, met at ``distance`` with half a chord of ``bulk``.
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """The cap of hair as rays meet it, each [N, 1, pixels]: how far along them, half the chord of the bare cap, 1 where
+    it is met; and the curls there, coarse and fine, [N, 2, pixels]."""
 
-    Curls stand out from the cap by the pattern itself (``groove_field`` in world.h), so rays meet them sooner or later;
-    one step towards there doubles what the maps explain of how drawn curls look (R2 0.2 to 0.4 within three heads).
-    """
+    reach: Tensor
+    bulk: Tensor
+    met: Tensor
+    curls: Tensor
+
+
+def cap_of(rays: Rays, person: Person) -> Cap:
+    """Where the cap is met. Curls stand out of it by their pattern itself (``groove_field`` in world.h), so its outline
+    is theirs, and rays meet them sooner or later: the pattern is looked at where the bare cap is met, then there."""
+    passed = rays.approach(rays.way.new_tensor([CAP]), person.cap())
     frequencies = rays.way.new_tensor([[CURLS], [FINE_CURLS]])
 
     def pattern(along: Tensor) -> Tensor:
         return gyroids(*on_sphere(*rays.at(along), 0.21, 0.95), frequencies)
 
-    first = pattern(distance)
-    height = 0.062 * first[:, :1] + 0.022 * first[:, 1:]
-    return pattern(distance - height / (bulk / 0.95).clamp(min=0.35))
+    inside = 1 - passed.square
+    first = pattern(passed.meet(inside))
+    height = (0.062 * first[:, :1] + 0.022 * first[:, 1:]) * person.curl() / person.cap()[..., :1]
+    lumps = 0.02 * (person.thick() + person.curl())  # an outline is that of what stands out furthest
+    reach = passed.meet((1 + height).square() - passed.square)
+    outline = (1 + lumps + height).square() - passed.square
+    bulk = (F.relu(inside) * passed.stretch + 1e-6).sqrt()
+    return Cap(reach, bulk, edge(outline, 0.012), pattern(reach))
 
 
 def edge_of_hair(x: Tensor, y: Tensor, z: Tensor, person: Person, coarse: Tensor) -> Tensor:
@@ -118,7 +194,8 @@ def edge_of_hair(x: Tensor, y: Tensor, z: Tensor, person: Person, coarse: Tensor
 
     ``coarse`` are the coarse strands there, whose ends are tufts.
     """
-    line, side_end, back_end, fringe, part = (person.hair[:, i, None, None] for i in (2, 3, 4, 5, 6))
+    line, side_end, back_end, fringe = (person.hair[:, i, None, None] for i in (2, 3, 4, 5))
+    part = person.hair[:, 6, None, None].clamp(min=0)
     parted, swept = person.fall()
     level, free, away = 1 - parted, 1 - fringe, from_parting(x)
     of_person = [0.10 * part * level, -0.16 * free * level, 0.03 * free * level, -0.30 * level]
@@ -129,16 +206,44 @@ def edge_of_hair(x: Tensor, y: Tensor, z: Tensor, person: Person, coarse: Tensor
     return y - torch.lerp(low, back_end, step((-0.08 - z) / 0.22))
 
 
-def surfaces(rays: Rays, person: Person) -> list[Tensor]:
-    """Strands, fluff and curls, then the bulk of cap, bell, bun, what of the cap is hair, braids, ears: 18 maps."""
-    middles, radii = (rays.way.new_tensor([s[i] for s in SURFACES]) for i in (0, 1))
-    distance, bulk = rays.ellipsoids(middles, radii)
-    cap_distance, cap = rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())
-    x, y, z = rays.at(torch.cat([distance[:, :1], cap_distance], 1))
-    fluff = gyroids(*on_sphere(x[:, :1], y[:, :1], z[:, :1], -0.25, 0.80), rays.way.new_tensor([[FLUFF], [FINE_FLUFF]]))
-    patterns = [fluff, curls(rays, cap_distance, cap)]
-    combed = strands(rays, torch.cat([cap_distance, distance[:, 1:2]], 1), cap, person)
-    covered = edge(edge_of_hair(x[:, 1:], y[:, 1:], z[:, 1:], person, combed[0][:, :1]), 0.025)
-    covered = covered * edge(cap - 0.06, 0.02) * person.hair[:, 7, None, None]
-    pairs = [bulk[:, 3:4] + bulk[:, 4:5], bulk[:, 5:6] + bulk[:, 6:7]]
-    return [*combed, *patterns, cap, bulk[:, 1:3], covered, *pairs]
+def where_beards_grow(x: Tensor, y: Tensor, z: Tensor, person: Person) -> Tensor:
+    """1 where a full beard is on its body [N, 1, pixels], 0 above it and on the lips: ``region`` in world.h."""
+    lips = person.lips()
+    half = ((person.rest[:, 28, 0] - person.rest[:, 11, 0]) / 2)[:, None, None]
+    line = lips.at_rest() + 0.02 + 0.40 * step((x.abs() - 0.30) / 0.44)
+    low = (y - lips.at_rest() + 0.4 * lips.below) / (0.10 + 0.55 * lips.below)
+    around = ((x / half).square() * 0.85 + low.square() + 1e-6).sqrt() - 1
+    return edge(torch.minimum(torch.minimum(line - y, z + 0.12), around * 0.12) - 0.01, 0.008)
+
+
+def surfaces(rays: Rays, person: Person, hanging: Tensor, muzzle: Screen) -> list[Tensor]:
+    """Strands, fluff and curls, then the bulk of cap, bell, bun, what is seen of the cap, beard, ears: 18 maps.
+
+    ``hanging`` [N, 1, pixels]: how far along the rays long hair is met; ``muzzle`` hides hair behind it.
+    """
+    distance, bulk = rays.ellipsoids(*(rays.way.new_tensor([s[i] for s in SURFACES]) for i in (0, 1)))
+    cap = cap_of(rays, person)
+    chin, half = rays.ellipsoids(*person.beard())
+    x, y, z = rays.at(chin)
+    beard = where_beards_grow(x, y, z, person) * edge(half - 0.03, 0.01)
+    fluff = gyroids(*on_sphere(x, y, z, -0.25, 0.80), rays.way.new_tensor([[FLUFF], [FINE_FLUFF]]))
+    middle, radii, there = person.lock()
+    passed = rays.approach(middle, radii)
+    lock = edge(1 - passed.square, 0.02) * there
+    nearer = cap.reach - lock * F.relu(cap.reach - passed.meet(1 - passed.square))
+    combed = strands(rays, torch.cat([nearer, hanging], 1), cap.bulk, person)
+    # Hair is seen where it is met, and where what it grows on is met within it: its edge is thick, and seen from below.
+    skull, _ = rays.ellipsoids(*(rays.way.new_tensor([part]) for part in SKULL))
+    thin = 0.03 * (1 - person.thick())  # where little hair ends it is rounded away
+    coarse = combed[0][:, :1]
+    above = [
+        edge(edge_of_hair(*rays.at(at), person, coarse) - low, 0.012)
+        for at, low in ((cap.reach, thin), (skull, thin + 0.02))
+    ]
+    for i in (2, 3):
+        ear = Screen(distance[:, i : i + 1], edge(bulk[:, i : i + 1] - 0.03, 0.01) * (1 - person.curl().clamp(max=1)))
+        above[1] = above[1] * ear.before(skull)
+    above[1] = above[1] * muzzle.before(skull)
+    covered = torch.maximum(torch.maximum(*above) * cap.met, lock) * person.hair[:, 7, None, None]
+    ears = bulk[:, 2:3] + bulk[:, 3:]
+    return [*combed, fluff, cap.curls, cap.bulk, bulk[:, :2], covered, beard, ears]

@@ -6,21 +6,35 @@ Torch only; run time uses the exported ONNX file.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engines.hair_maps import Person
-from engines.rays import Rays, Screen, edge, sine, step
+from engines.rays import Approach, Rays, Screen, edge, sine, step
 
 _MIDDLE_Z, _THICK = -0.14, 0.10 / 0.78  # of the bell; half its thickness in units of its radii
+_STRANDS = 0.02  # how far they stand out
 _NEAR = 1.12  # square of a usual outside
+_NECK = ((0.0, -1.25, -0.14), (0.43, 0.95, 0.43))  # and collar: middle and radii of a body about as thick
 
 
-def hanging(rays: Rays, person: Person, face: Screen) -> list[Tensor]:
-    """What of the bell is seen from outside, and what of its far side from inside, 0..1: 2 maps.
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """The bell of long hair, each [N, 1, pixels]: what of it is seen from outside and what of its far side from inside,
+    0..1, and how far along the rays it is met."""
 
-    It hides itself and the face hides it; neck and shoulders are not looked at. 0 for people without hanging hair.
+    outside: Tensor
+    inside: Tensor
+    reach: Tensor
+
+
+def hanging(rays: Rays, person: Person, face: Screen) -> Hanging:
+    """The bell as it is seen: it hides itself, and face and neck hide it; shoulders are not looked at.
+
+    Nothing is seen of it with people without hanging hair.
     """
     side, amount = person.hair[:, :1, None], person.hair[:, 9, None, None]
     x_scale, z_scale = (0.80 + 0.55 * side).reciprocal(), (0.76 + 0.50 * side).reciprocal()  # of the bell's middle
@@ -28,41 +42,57 @@ def hanging(rays: Rays, person: Person, face: Screen) -> list[Tensor]:
     du, dv = rays.way[:, :1] * x_scale, rays.way[:, 2:] * z_scale
     stretch = (du.square() + dv.square()).reciprocal()
     nearest = -(u * du + v * dv) * stretch  # to the bell's axis
-    square = (u + nearest * du).square() + (v + nearest * dv).square()
-    outside, limit = _wall(rays, person, face, nearest, square, stretch, -1.0)
-    inside, _ = _wall(rays, person, face, nearest, square, stretch, 1.0)
+    passed = Approach(nearest, (u + nearest * du).square() + (v + nearest * dv).square(), stretch)
+    neck = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in _NECK)))
+    outside, limit, near = _wall(rays, person, (face,), passed, -1.0)
+    inside, _, far = _wall(rays, person, (face, neck), passed, 1.0)
     # What is cut open in front shows its thickness.
     front = (limit - rays.start[:, 2, None, None]) / rays.way[:, 2:].clamp(max=-0.2)
     x, y, z = rays.at(front)
-    far = ((x * x_scale).square() + ((z - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
-    cut = edge(_THICK - (far - _radius(x, y, person)).abs(), 0.012) * step((x.abs() - 0.60) / 0.10)
+    out = ((x * x_scale).square() + ((z - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
+    cut = edge(_THICK - (out - _radius(x, y, person)).abs(), 0.012) * step((x.abs() - 0.60) / 0.10)
     cut = cut * _above_end(x, y, z, person) * face.before(front)
-    return [torch.maximum(outside, cut) * amount, inside * amount]
+    reach = torch.lerp(torch.lerp(far, front, cut), near, outside)
+    reach = reach + 1.2 * _above(rays, reach, person, x_scale, z_scale).clamp(-0.1, 0.1)
+    return Hanging(torch.maximum(outside, cut) * amount, inside * amount, reach)
 
 
 def _wall(
-    rays: Rays, person: Person, face: Screen, nearest: Tensor, square: Tensor, stretch: Tensor, side: float
-) -> tuple[Tensor, Tensor]:
-    """The near wall from outside (side -1) or the far one from inside (1), and how deep the bell is open there.
-
-    Both [N, 1, pixels]. Rays come nearest to the bell's axis at a distance ``nearest``; ``square`` is how far from it
-    that is, in units of the bell's radii, squared, and ``stretch`` turns such squares into squares of ways along a ray.
-    """
-    reach = nearest + side * (F.relu(_NEAR - square) * stretch + 1e-6).sqrt()
-    x, y, _ = rays.at(reach)
-    beyond = (_radius(x, y, person) - _THICK * side).square() - square
-    reach = nearest + side * (F.relu(beyond) * stretch + 1e-6).sqrt()
+    rays: Rays, person: Person, before: tuple[Screen, ...], passed: Approach, side: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The near wall from outside (side -1) or the far one from inside (1), how deep the bell is open there, and how far
+    along the rays that is. All [N, 1, pixels]; rays passed the bell's axis, in units of its radii."""
+    x, y, _ = rays.at(passed.meet(_NEAR - passed.square, side))
+    beyond = (_radius(x, y, person) - _THICK * side).square() - passed.square
+    reach = passed.meet(beyond, side)
     x, y, z = rays.at(reach)
     limit = _opening(x, y)
-    seen = edge(beyond, 0.02) * edge(limit - z, 0.010) * _above_end(x, y, z, person) * face.before(reach)
-    return seen, limit
+    seen = edge(beyond, 0.02) * edge(limit - z, 0.010) * _above_end(x, y, z, person)
+    for screen in before:
+        seen = seen * screen.before(reach)
+    return seen, limit, reach
+
+
+def _above(rays: Rays, reach: Tensor, person: Person, x_scale: Tensor, z_scale: Tensor) -> Tensor:
+    """How far above the bell's surface places along the rays lie [N, 1, pixels]: its edges are round."""
+    x, y, z = rays.at(reach)
+    out = ((x * x_scale).square() + ((z - _MIDDLE_Z) * z_scale).square() + 1e-6).sqrt()
+    shell = ((out - _radius(x, y, person) + _STRANDS).abs() - _THICK) * 0.78
+    ends = _rounded((y - 0.5) * 0.6, person.hair[:, 10, None, None] - y, 0.05)
+    return _rounded(_rounded(shell, z - _opening(x, y), 0.16), ends, 0.14)
+
+
+def _rounded(a: Tensor, b: Tensor, k: float) -> Tensor:
+    """The larger one, with a fillet of ``k``: ``smooth_max`` in lanes.h."""
+    return torch.maximum(a, b) + F.relu(k - (a - b).abs()).square() * (0.25 / k)
 
 
 def _radius(x: Tensor, y: Tensor, person: Person) -> Tensor:
-    """Of the bell's middle in units of its radii: it widens downwards, curls in at its end and has waves."""
+    """Of the bell's middle in units of its radii: it widens downwards, curls in at its end and has waves,
+    and strands that stand out of it."""
     end, wave = (person.hair[:, i, None, None] for i in (10, 11))
     flare = 0.07 / 0.78 * step((0.25 - y) / 1.05) - 0.10 / 0.78 * (1 - wave) * step((end + 0.30 - y) / 0.40)
-    return 1 + flare + 0.045 / 0.78 * wave * sine(9 * y + 3 * x.abs() + 1)
+    return 1 + _STRANDS + flare + 0.045 / 0.78 * wave * sine(9 * y + 3 * x.abs() + 1)
 
 
 def _opening(x: Tensor, y: Tensor) -> Tensor:

@@ -14,6 +14,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class Approach:
+    """Rays that pass a body whose middle is a unit away from its surface in every direction, each [N, K, pixels]:
+    how far along a ray its nearest place is, how far that is from the middle, squared, and what turns such squares
+    into squares of ways along the ray."""
+
+    nearest: Tensor
+    square: Tensor
+    stretch: Tensor
+
+    def meet(self, beyond: Tensor, side: float = -1.0) -> Tensor:
+        """How far along the rays a surface is met whose own square is ``beyond`` the nearest place's: its near side,
+        or with ``side`` 1 its far one. Where it is not met, the nearest place."""
+        return self.nearest + side * (F.relu(beyond) * self.stretch + 1e-6).sqrt()
+
+
+@dataclass(frozen=True, slots=True)
 class Rays:
     """Rays in a part's own frame: start [N, 3], unit directions [N, 3, pixels]; and the part's turn [N, 3, 3]."""
 
@@ -24,7 +40,7 @@ class Rays:
     def ellipsoids(self, middles: Tensor, radii: Tensor) -> tuple[Tensor, Tensor]:
         """How far the first meeting is (the nearest approach where a ray misses) and half the chord, 0 outside.
 
-        ``middles`` and ``radii`` are [K, 3]; both results [N, K, pixels].
+        ``middles`` and ``radii`` are [K, 3] or [N, K, 3]; both results [N, K, pixels].
         """
         scale = radii.reciprocal()
         offset = (self.start[:, None] - middles) * scale
@@ -32,6 +48,14 @@ class Rays:
         od = (offset * scale) @ self.way
         half = (F.relu(od * od - dd * (offset.square().sum(-1, keepdim=True) - 1)) + 1e-6).sqrt() / dd
         return -od / dd - half, half
+
+    def approach(self, middles: Tensor, radii: Tensor) -> Approach:
+        """How near the rays come to the middles of ellipsoids, ``middles`` and ``radii`` as above."""
+        scale = radii.reciprocal()
+        offset = (self.start[:, None] - middles) * scale
+        stretch = (scale.square() @ self.way.square()).reciprocal()
+        nearest = (offset * scale) @ self.way * stretch * -1
+        return Approach(nearest, offset.square().sum(-1, keepdim=True) - nearest.square() / stretch, stretch)
 
     def at(self, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x, y and z [N, K, pixels] at a distance [N, K, pixels] along the rays."""

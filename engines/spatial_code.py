@@ -22,7 +22,10 @@ from engines.rays import Rays
 
 GRID, POINTS, TORSO_POINTS = 32, 44, 3
 FEATURES = WAVES + MAPS
-BROWS, MOUTH = ("brow_l", "brow_r", "furrow"), ("jaw_open", "corner_l", "corner_r")  # of the motion code
+BROWS, MOUTH = (
+    ("brow_l", "brow_r", "furrow"),
+    ("jaw_open", "corner_l", "corner_r", "lip_upper", "lip_lower"),
+)  # of the motion code
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 
 

@@ -24,7 +24,7 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (13,): ("hair_bob", "hair_long", "hair_wavy"),
     (14,): ("hair_bun",),
     (15,): HAIR_STYLES[1:],
-    (16, 48, 49): ("hair_braids",),
+    (16,): ("beard",),
     (18,): ("glasses_round",),
     (19,): ("glasses_square",),
     (20, 21): GLASSES,
@@ -32,7 +32,8 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (37, 38): ("hat_beanie",),
     (40,): ("hat_cap",),
     (41, 42): ("headphones",),
-    (43, 51): ("earrings",),
+    (48, 49): ("hair_braids",),
+    (51,): ("earrings",),
     (50,): ("freckles",),
 }
 # How strongly a map hides what lies behind it: logits for a value of 1, over a bias of -5.

@@ -168,7 +168,7 @@ static inline int points_of(const Head& h, float* out, float* in_head) {
     add(0, -1.6f, -.05f, true);
     if (in_head) {
         const float hair[3 * HAIR_ROWS] = {h.cap_side, h.cap_top, h.hairline - .25f * q.fringe, h.side_end, h.back_end, q.fringe,
-                                           h.p.hair_side_part, h.hair_amount, h.parted - h.swept,
+                                           h.p.hair_side_part - h.p.hair_quiff, h.hair_amount, h.parted - h.swept,
                                            h.curtain, h.curtain_end, h.wave};
         memcpy(in_head + 3 * n, hair, sizeof hair);
     }
