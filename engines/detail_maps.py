@@ -187,15 +187,11 @@ def mouth(rays: Rays, person: Person) -> list[Tensor]:
 
 
 def teeth(rays: Rays, lips: Lips) -> Tensor:
-    """Both rows [N, 1, pixels], as if nothing were before them: the upper one stays, the lower one is the jaw's."""
+    """The upper row [N, 1, pixels], as if no lips were before it; the tongue hides most of the lower one."""
     x, y = rays.plane(0.72)
     x, y = rays.plane(0.735 - 0.95 * x.square())
-    row = edge(0.062 + 0.016 * lips.jaw - (y - lips.at_rest() + 0.006).abs(), 0.006) * edge(0.25 - x.abs(), 0.008)
-    back = 0.14 * lips.jaw
-    x, y = rays.plane(0.65 - back)
-    x, y = rays.plane(0.67 - 0.95 * x.square() - back)
-    lower = edge(0.040 - (y - lips.line + lips.below + 0.025).abs(), 0.006) * edge(0.22 - x.abs(), 0.008)
-    return torch.maximum(row, lower)
+    row = 0.060 + 0.016 * lips.jaw - (y - lips.at_rest() + 0.004).abs()
+    return edge(row, 0.006) * edge(0.25 - x.abs(), 0.008)
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:

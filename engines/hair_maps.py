@@ -181,7 +181,7 @@ def cap_of(rays: Rays, person: Person) -> Cap:
 
     inside = 1 - passed.square
     first = pattern(passed.meet(inside))
-    height = (0.062 * first[:, :1] + 0.022 * first[:, 1:]) * person.curl() / person.cap()[..., :1]
+    height = (0.042 * first[:, :1] + 0.016 * first[:, 1:]) * person.curl() / person.cap()[..., :1]
     lumps = 0.02 * (person.thick() + person.curl())  # an outline is that of what stands out furthest
     reach = passed.meet((1 + height).square() - passed.square)
     outline = (1 + lumps + height).square() - passed.square
