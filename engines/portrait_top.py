@@ -98,13 +98,23 @@ def begin(top: Top, generator: PortraitGenerator) -> None:
 
 
 @torch.no_grad()
+@torch.no_grad()
 def follow(top: Top, generator: PortraitGenerator) -> None:
     """Read W as the generator does: who wears what, and its colours. W moves while the generator is trained, and the
-    top's own numbers hardly learn, so without this it paints black headphones green."""
+    top's own numbers hardly learn, so without this it paints black headphones green.
+
+    Maps that the generator's convolutions leave alone (freckles, earrings) are painted as it paints them.
+    """
     for gate in top.worn:
         gate.load_state_dict(generator.worn[-1].state_dict())
     for name in ("worn", "colours"):
         getattr(top.cover, name).load_state_dict(getattr(generator.cover, name).state_dict())
+    unread = torch.stack([layer.get_parameter("weight").abs().sum((0, 2, 3)) == 0 for layer in generator.inject]).all(0)
+    for name, values in top.painted.affine.named_parameters():
+        rows = unread.repeat_interleave(16)
+        values[rows] = alike(generator.painted.affine.get_parameter(name))[rows]
+    for layer in (*top.inject, top.cover.maps):
+        layer.get_parameter("weight")[:, unread] = 0
 
 
 def alike(values: Tensor) -> Tensor:

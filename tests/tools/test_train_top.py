@@ -101,3 +101,21 @@ def test_a_top_reads_w_as_its_generator_does_when_that_was_trained_on(training, 
     run.load(file)
     torch.testing.assert_close(own.weight, theirs.weight)
     torch.testing.assert_close(run.average.module.cover.colours.bias, theirs.bias)
+
+
+@torch.no_grad()
+def test_a_top_paints_as_its_generator_does_what_no_convolution_reads(run) -> None:
+    from engines.portrait_top import follow
+
+    below, row = run.model.generator, 60
+    for layer in below.inject:
+        layer.weight[:, row] = 0
+    below.painted.affine.bias[16 * row : 16 * row + 16] = torch.arange(16.0)
+    before = run.top.painted.affine.bias.clone()
+    follow(run.top, below)
+    painted = run.top.painted.affine.bias
+    torch.testing.assert_close(
+        painted[16 * row : 16 * row + 16].view(4, 4).mean(1), torch.tensor([1.5, 5.5, 9.5, 13.5])
+    )
+    assert torch.equal(painted[: 16 * row], before[: 16 * row])
+    assert all(not layer.weight[:, row].any() and layer.weight[:, row - 1].any() for layer in run.top.inject)
