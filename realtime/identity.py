@@ -18,10 +18,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, LIGHT, PERSONAL, decided
+from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear_rgb
 from realtime.irises import eye_colour
-from realtime.said_colours import PARTS, to_say
+from realtime.said_colours import PARTS, circumstances, to_say
 
 Array = npt.NDArray[np.float64]
 Attributes = dict[str, float]
@@ -108,9 +108,6 @@ class IdentityEstimator:
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
         glasses = self.glasses_edge() > GLASSES_EDGE
-        drawn = decided(result)
-        light = np.array([drawn[name] for name in LIGHT])
-        result.update(self._colours(hat, human, glasses, light))
         beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
@@ -124,6 +121,7 @@ class IdentityEstimator:
         else:  # of drawn faces, which it was trained on, the network knows the hair better than all of this
             best = max(HAIR_STYLES, key=lambda name: result[name])
             result.update({name: float(name == best) for name in HAIR_STYLES})
+        result.update(self._colours(hat, human, glasses, circumstances(decided(result))))
         square = result["glasses_square"] > result["glasses_round"]  # the network's word
         result.update(glasses_round=float(glasses and not square), glasses_square=float(glasses and square))
         return decided(result)
@@ -156,10 +154,10 @@ class IdentityEstimator:
         relative = sharp / max(float(np.median(sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
-    def _colours(self, hat: bool, human: bool, glasses: bool, light: Array) -> Attributes:
+    def _colours(self, hat: bool, human: bool, glasses: bool, around: Array) -> Attributes:
         """The measured colours; above the forehead of somebody with a hat is the hat, and the hair is the network's.
 
-        light: the attributes of the light that the avatar will be drawn in.
+        around: the :func:`circumstances` that the avatar will be drawn in.
         """
         parts = dict(zip(COLOURS, ("skin", "lip", "gear" if hat else "hair", "iris", "cloth"), strict=True))
         labs = {part: self.colour(name) for name, part in parts.items()}
@@ -167,7 +165,7 @@ class IdentityEstimator:
         if "hair" in labs:
             labs["hair"] = as_hair(labs["hair"])
         said = {part: linear_rgb(lab) for part, lab in labs.items() if np.isfinite(lab).all()}
-        said.update(to_say({part: said[part] for part in PARTS if part in said}, light))
+        said.update(to_say({part: said[part] for part in PARTS if part in said}, around))
         eyes = said.pop("iris", None)
         drawn = self._median(np.array([look.drawn_eyes for look in self._looks]))
         if human and eyes is not None:

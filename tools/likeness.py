@@ -30,14 +30,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.attributes import ATTRIBUTES, LIGHT, decided
+from engines.attributes import ATTRIBUTES, decided
 from realtime.configuration import read_toml
 from realtime.errors import SourceError
 from realtime.frames import Frame, Pixels
 from realtime.identity import IdentityEstimator, weighted_median
 from realtime.identity_cues import FIGURES, Look, linear_rgb
 from realtime.identity_studio import MATCHED, Studio
-from realtime.said_colours import FILE, PARTS, fitted
+from realtime.said_colours import FILE, PARTS, circumstances, fitted
 from realtime.settings import Settings
 from realtime.traits import from_attributes, in_portrait_light, to_attributes
 from tools.record import record
@@ -305,9 +305,9 @@ def painted(studio: Studio, count: int, seed: int) -> dict[str, Any]:
         if drawn is not None:
             seen = np.concatenate([linear_rgb(drawn.colours[name]) for name in MATCHED])
             said = np.array([who[f"{part}_{c}"] for part in PARTS for c in "rgb"])
-            pairs.append((seen, np.array([who[name] for name in LIGHT]), said))
-    seen_, light, said_ = (np.array(columns) for columns in zip(*pairs, strict=True))
-    return fitted(seen_, light, said_)
+            pairs.append((seen, circumstances(who), said))
+    seen_, around, said_ = (np.array(columns) for columns in zip(*pairs, strict=True))
+    return fitted(seen_, around, said_)
 
 
 def main() -> None:

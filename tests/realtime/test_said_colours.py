@@ -11,11 +11,11 @@ import pytest
 from realtime import said_colours
 from realtime.identity_cues import linear_rgb
 from realtime.identity_studio import MATCHED, Studio
-from realtime.said_colours import PARTS, fitted, to_say
+from realtime.said_colours import PARTS, circumstances, fitted, to_say
 from realtime.settings import Settings
-from realtime.traits import PORTRAIT_LIGHT, to_attributes
+from realtime.traits import to_attributes
 
-LIGHT = np.array(list(PORTRAIT_LIGHT.values()))
+AROUND = circumstances(to_attributes({"hair": "short"}))
 SEEN = {"skin": np.array([0.6, 0.35, 0.25]), "lip": np.array([0.4, 0.17, 0.14]), "hair": np.array([0.08, 0.05, 0.03])}
 
 
@@ -47,16 +47,23 @@ def test_a_generator_that_shows_powers_in_its_light_is_undone(fitted_on) -> None
 
 
 def test_of_a_part_that_is_not_seen_nothing_is_said() -> None:
-    answer = to_say({name: SEEN[name] for name in ("skin", "lip")}, LIGHT)
+    answer = to_say({name: SEEN[name] for name in ("skin", "lip")}, AROUND)
     assert set(answer) == {"skin", "lip"}
-    whole = to_say(SEEN, LIGHT)
+    whole = to_say(SEEN, AROUND)
     np.testing.assert_allclose(answer["skin"], whole["skin"], rtol=0.3)
 
 
 def test_black_is_said_to_be_blacker_than_it_is_seen_and_nothing_is_below_it() -> None:
-    dark = to_say(SEEN | {"hair": np.array([0.02, 0.015, 0.012])}, LIGHT)["hair"]
+    dark = to_say(SEEN | {"hair": np.array([0.02, 0.015, 0.012])}, AROUND)["hair"]
     assert (dark < (0.02, 0.015, 0.012)).all()
-    assert (to_say(SEEN | {"hair": np.zeros(3)}, LIGHT)["hair"] >= 0).all()
+    assert (to_say(SEEN | {"hair": np.zeros(3)}, AROUND)["hair"] >= 0).all()
+
+
+def test_hair_that_falls_shines_so_darker_hair_is_said_of_it() -> None:
+    swept, combed = (
+        to_say(SEEN, circumstances(to_attributes({"hair": style})))["hair"] for style in ("short", "quiff")
+    )
+    assert (swept < 0.9 * combed).all()
 
 
 @pytest.mark.parametrize(("skin", "lips"), [("#f0cdb8", "#d79a90"), ("#c58c64", "#a86650"), ("#8a6552", "#7a4a3c")])
@@ -65,9 +72,8 @@ def test_drawn_people_are_said_as_they_were(studio: Studio, skin: str, lips: str
     drawn = studio.seen(person)
     assert drawn is not None
     seen = {part: linear_rgb(drawn.colours[name]) for name, part in MATCHED.items()}
-    said = to_say(seen, LIGHT)
-    # Swept hair is drawn 1.6 times as light as combed hair that is said to be the same, and one map serves both.
-    for part, most in (("skin", 0.25), ("hair", 0.65)):
+    said = to_say(seen, AROUND)
+    for part, most in (("skin", 0.25), ("hair", 0.5)):
         truth = np.array([person[f"{part}_{c}"] for c in "rgb"])
         assert np.abs(np.log(said[part] / truth)).max() < most, part
         if part == "skin":
