@@ -267,7 +267,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     d = smooth_min(d, ellipsoid(shift(s, .088f * nw, ny - .025f, .845f), .055f * nw, .048f, .06f), .05f);
     d = smooth_max(d, -(ellipsoid(shift(s, .048f * nw, ny - .075f, .885f), .026f * nw * nostril, .020f * nostril, .04f)), .03f);
     // ears
-    if (any_of(s.x - .55f < hit.distance)) {
+    {
         V e = shift(s, .80f, -.05f, -.06f);
         V r = vec((e.x * .90f + e.z * .43f) * (1 / q.ear_size), e.y * (1 / q.ear_size), (e.z * .90f - e.x * .43f) * (1 / q.ear_size));
         F ear = ellipsoid(r, .060f, .195f, .135f);
@@ -314,7 +314,7 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         }
     }
     // eyelids
-    if (any_of(eye_length - .35f < hit.distance)) {
+    {
         F u = e.x * (1 / h.eye_radius), tilt = q.eye_tilt * u, v = e.y * (1 / h.eye_radius) - tilt;
         Lids l = lids(u, open, squint, h);
         F shell = absf(eye_length - (h.eye_radius + .016f)) - .017f;
@@ -329,9 +329,6 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         hit.material = sel(hit.material == bc((float)SKIN), skin_material, hit.material);
         include(hit, lash, LASH);
         include(hit, eye_length - R, EYE);
-    } else {
-        include(hit, d, SKIN);
-        hit.material = skin_material;
     }
     if (any_of((p.y > h.eye_y) & (p.z > .3f))) {
         F raise = sel(right, bc(q.brow_r), bc(q.brow_l));
