@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from engines.hair_maps import Person
+from engines.person import Person
 from engines.rays import Rays, band, edge, sine, step
 
 # What the lines lie on, middles and radii: forehead and around the eyes (within the face: what hides things beside the

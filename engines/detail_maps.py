@@ -16,10 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.age_maps import FACE, MUZZLE, jowls, lines
+from engines.beard_maps import beards
 from engines.earring_maps import earrings
 from engines.freckle_maps import freckles
-from engines.hair_maps import CAP, Lips, Person, surfaces
+from engines.hair_maps import CAP, hair
 from engines.long_hair_maps import braids, hanging
+from engines.mouth_maps import mouth
+from engines.person import Person
 from engines.rays import Rays, Screen, band, cosine, edge, sine
 from engines.waveforms import angle_of
 from engines.waveforms import cosine as exact_cosine
@@ -159,41 +162,6 @@ def _brow(x: Tensor, y: Tensor, inner: Tensor, middle: Tensor, outer: Tensor) ->
     return band(away / (0.75 + 0.55 * c - 1.05 * c * c), 0.045)
 
 
-def mouth(rays: Rays, person: Person) -> list[Tensor]:
-    """Upper lip, lower lip, what lies between them, teeth: 4 maps, by ``mouth`` in world.h."""
-    left, right, low = (person.rest[:, i, :, None, None] for i in (11, 28, 37))  # [N, 3, 1, 1]
-    lips = person.lips()
-    half = ((right - left)[:, 0] / 2).clamp(min=0.05)
-    x, y = rays.plane(0.77)
-    depth = 0.77 - 0.67 * low[:, 1] - 0.23 * lips.jaw  # of lips and chin, fitted to drawn heads (0.034 off)
-    for _ in range(2):
-        x, y = rays.plane(depth + x.new_tensor([[-1.62, 0.67]]) @ torch.cat([x.square(), y], 1))
-    u = ((x - (right + left)[:, 0] / 2) / half).clamp(-1.2, 1.2)
-    square = u * u
-    taper = F.relu(1 - square)
-    shape = (taper + 1e-6).sqrt()
-    opening = 0.35 * shape + 0.65 * taper
-    corner = torch.lerp(left[:, 1], right[:, 1], (0.5 + 0.5 * u).clamp(0, 1)) - lips.line
-    line = lips.line + corner * square
-    above, below = line + lips.above * opening, line - lips.below * opening
-    top = above + lips.upper * shape * (1 - 0.24 * torch.exp(square * -36))
-    bottom = below - lips.lower * shape
-    across = edge(1 - u.abs(), 0.015)
-    upper, lower, between = (
-        edge(torch.minimum(y - down, up - y), 0.006) * across
-        for down, up in ((above, top), (bottom, below), (below, above))
-    )
-    return [upper, lower, between, between * teeth(rays, lips)]
-
-
-def teeth(rays: Rays, lips: Lips) -> Tensor:
-    """The upper row [N, 1, pixels], as if no lips were before it; the tongue hides most of the lower one."""
-    x, y = rays.plane(0.72)
-    x, y = rays.plane(0.735 - 0.95 * x.square())
-    row = 0.060 + 0.016 * lips.jaw - (y - lips.at_rest() + 0.004).abs()
-    return edge(row, 0.006) * edge(0.25 - x.abs(), 0.008)
-
-
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     """All maps: [N, 52, size, size].
 
@@ -207,13 +175,14 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     face = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in FACE)))
     long = hanging(rays, person, face)
     muzzle = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in MUZZLE)))
-    hair = surfaces(rays, person, long.reach, muzzle)
-    covered, ears = hair[-3], hair[-1]
-    cap = Screen(rays.ellipsoids(rays.way.new_tensor([CAP]), person.cap())[0], covered)
+    short = hair(rays, person, long.reach, muzzle)
+    fluff, beard = beards(rays, person)
+    cap = Screen(short.cap.reach, short.seen)
     *lips, white = mouth(rays, person)
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
+    first = [*short.strands, fluff, short.cap.curls, short.cap.bulk, short.bulk, short.seen, beard, short.ears]
     rows = [
-        *hair,
+        *first,
         *glasses(rays, eye),
         temples(rays, face, eye),
         *eyes(rays, rest, person.gaze, person.natural),
@@ -229,6 +198,6 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         long.inside,
         *braids(rays, face),
         freckles(rays),
-        earrings(rays, (face, cap), torch.maximum(long.outside, edge(ears - 0.03, 0.01))),
+        earrings(rays, (face, cap), torch.maximum(long.outside, edge(short.ears - 0.03, 0.01))),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.hair_maps import Person
+from engines.person import Person
 from engines.rays import Approach, Rays, Screen, edge, sine, step
 
 _MIDDLE_Z, _THICK = -0.14, 0.10 / 0.78  # of the bell; half its thickness in units of its radii

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from engines import waveforms
 from engines.detail_maps import MAPS, detail_maps
-from engines.hair_maps import Person
 from engines.map_order import COARSE, WAVES
 from engines.motion import MOTION
+from engines.person import Person
 from engines.rays import Rays
 
 GRID, POINTS, TORSO_POINTS = 32, 44, 3
