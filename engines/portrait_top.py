@@ -98,7 +98,6 @@ def begin(top: Top, generator: PortraitGenerator) -> None:
 
 
 @torch.no_grad()
-@torch.no_grad()
 def follow(top: Top, generator: PortraitGenerator) -> None:
     """Read W as the generator does: who wears what, and its colours. W moves while the generator is trained, and the
     top's own numbers hardly learn, so without this it paints black headphones green.
