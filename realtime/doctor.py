@@ -10,6 +10,7 @@ import importlib.util
 import platform
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -69,7 +70,8 @@ def _print(console: Console, finding: Finding, indent: str) -> None:
     mark, style = MARKS[finding.state]
     console.print(Text.assemble(indent, (mark, style), "  ", finding.text), soft_wrap=True)
     if finding.advice:
-        console.print(Text(f"{indent}      {finding.advice}", style="dim"), soft_wrap=True)
+        below = textwrap.indent(finding.advice, f"{indent}      ")
+        console.print(Text(below, style="dim"), soft_wrap=True)
 
 
 def _looked(look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
@@ -215,10 +217,14 @@ def _runtimes() -> Iterable[Finding]:
 
     for name in MODELS:
         best: BundledModel | None = None  # the one that auto takes: asked for first, and loaded once
+        refusals: set[str] = set()  # a machine without a GPU refuses every size alike: said once
         for device, precision, resolution in WAYS:
             try:
                 model = load(name, device, precision=precision, resolution=resolution)
             except AvatarLiveError as error:
+                if str(error) in refusals:
+                    continue
+                refusals.add(str(error))
                 where = f"{name} on {device}" + ("" if precision == "auto" else f" in {precision}")
                 where += "" if resolution == "auto" else f" at {resolution} px"
                 broken = (device, precision, resolution) == WAYS[0]
