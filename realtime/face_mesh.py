@@ -23,6 +23,7 @@ from realtime.settings import TrackingSettings
 POINTS = 478  # 468 of the face, 5 of each iris
 MAX_SIDE_PX = 1280  # larger pictures are shrunk: the models see 192x192 of the face in any case
 MIN_SIDE_PX = 16  # in smaller pictures there is nothing to find
+SEED_MARGIN = 0.6  # how much around a chosen face a following graph is shown, in face sizes
 
 _GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"
 _DETECTION = "facedetectionshortrangecpu__facedetectionshortrange__facedetection__TensorsToDetectionsCalculator"
@@ -167,3 +168,14 @@ def shrunk_rgb(bgr: Pixels) -> tuple[Pixels, float]:
         flags = cv2.INTER_AREA if shrink >= 2 else cv2.INTER_LINEAR
         bgr = np.asarray(cv2.resize(bgr, size, interpolation=flags), np.uint8)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), shrink
+
+
+def surroundings(rgb: Pixels, points: Floats) -> Pixels:
+    """``rgb`` with everything grey but the surroundings of one face."""
+    x, y, size = (float(value) for value in place_of(points))
+    reach = size * (0.5 + SEED_MARGIN)
+    left, top = max(0, int(x - reach)), max(0, int(y - reach))
+    part = np.s_[top : max(top, int(y + reach)), left : max(left, int(x + reach))]
+    shown = np.full_like(rgb, 128)
+    shown[part] = rgb[part]
+    return shown

@@ -76,6 +76,8 @@ class TrackingSettings(Section):
     min_detection_confidence, min_tracking_confidence: 0 to 1, MediaPipe's own thresholds.
     max_faces: how many faces are looked at before one is chosen (the one nearest the last place, else the largest).
     max_lost_ms: how long the last place is remembered once the face is gone.
+    looks: 2 looks at the face in the picture's mirror image too and takes the mean: it trembles less, for one more run
+        of FaceMesh a picture. With several faces each is looked at once.
     faces: how many faces get an avatar each.
     forget_ms: with several faces, how long one that is lost inside the picture keeps the camera blurred; 0: until it
         is back.
@@ -85,6 +87,7 @@ class TrackingSettings(Section):
     min_tracking_confidence: float = _number(0.5, 0, 1)
     max_faces: int = _number(2, 1, 8)
     max_lost_ms: int = _number(1000, 0, 60_000)
+    looks: int = _number(2, 1, 2)
     faces: int = _number(1, 1, 4)
     forget_ms: int = _number(0, 0, 3_600_000)
 

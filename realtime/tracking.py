@@ -7,17 +7,28 @@ Two graphs share the work. The *search* graph looks at every picture anew and ma
 chosen (the one nearest the last known place, else the largest). The *follow* graph is then shown only the surroundings
 of that face once, and from there on follows it from picture to picture without any detection, which costs half as
 much.
+
+A third graph follows the same face in the mirror images (``realtime/mirrored_look.py``).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from realtime.face_mesh import MIN_SIDE_PX, POINTS, Mesh, is_sound, place_of, shrunk_rgb, without_chatter
+from realtime.face_mesh import (
+    MIN_SIDE_PX,
+    POINTS,
+    Mesh,
+    is_sound,
+    place_of,
+    shrunk_rgb,
+    surroundings,
+    without_chatter,
+)
 from realtime.frames import Face, Floats, Frame, Pixels
+from realtime.mirrored_look import MirroredLook
 from realtime.settings import TrackingSettings
 
-SEED_MARGIN = 0.6  # how much around a chosen face the follow graph is shown, in face sizes
 JUMP = 1.0  # a face that moves further than this many of its sizes between two frames is another one
 
 __all__ = ["POINTS", "Tracker", "choose", "is_sound", "place_of"]
@@ -31,6 +42,7 @@ class Tracker:
         with without_chatter():
             self._follow = Mesh(settings, faces=1, follow=True)
             self._search = Mesh(settings, settings.max_faces, follow=False) if settings.max_faces > 1 else None
+            self._mirrored = MirroredLook(settings) if settings.looks > 1 else None
         self._settled = False  # a face has been through the graphs: they have said what they had to say
         self._forget()
 
@@ -58,6 +70,8 @@ class Tracker:
             self._follow.reset()
             if self._search is not None:
                 self._search.reset()
+            if self._mirrored is not None:
+                self._mirrored.reset()
         self._forget()
 
     def close(self) -> None:
@@ -65,6 +79,8 @@ class Tracker:
         self._follow.close()
         if self._search is not None:
             self._search.close()
+        if self._mirrored is not None:
+            self._mirrored.close()
 
     def _forget(self) -> None:
         self._following = False
@@ -73,6 +89,11 @@ class Tracker:
         self._place_ns = 0
 
     def _points(self, rgb: Pixels, shrink: float, now_ns: int) -> Floats | None:
+        """The face in pixels of ``rgb``, as both looks have it."""
+        points = self._seen(rgb, shrink, now_ns)
+        return points if points is None or self._mirrored is None else self._mirrored.averaged(rgb, points)
+
+    def _seen(self, rgb: Pixels, shrink: float, now_ns: int) -> Floats | None:
         """The followed face, or else the one that a search chooses, in pixels of ``rgb``."""
         if self._search is None or self._following:
             followed = self._follow.faces(rgb)
@@ -83,7 +104,7 @@ class Tracker:
             return None
         remembered = self._place is not None and now_ns - self._place_ns <= self._settings.max_lost_ms * 1_000_000
         chosen = choose(faces, None if self._place is None or not remembered else (self._place + 0.5) / shrink)
-        seeded = self._follow.faces(_surroundings(rgb, chosen))
+        seeded = self._follow.faces(surroundings(rgb, chosen))
         self._following = bool(seeded)
         return seeded[0] if seeded else chosen
 
@@ -91,6 +112,8 @@ class Tracker:
         if points is None:
             self._following = False
             self._lost = True
+            if self._mirrored is not None:
+                self._mirrored.lost()
             return None
         place = place_of(points)
         jumped = self._place is None or float(np.hypot(*(place - self._place)[:2])) > JUMP * float(place[2])
@@ -104,14 +127,3 @@ def choose(faces: list[Floats], near: Floats | None) -> Floats:
     if near is None:
         return max(faces, key=lambda points: float(place_of(points)[2]))
     return min(faces, key=lambda points: float(np.hypot(*(place_of(points) - near)[:2])))
-
-
-def _surroundings(rgb: Pixels, points: Floats) -> Pixels:
-    """``rgb`` with everything grey but the surroundings of one face."""
-    x, y, size = (float(value) for value in place_of(points))
-    reach = size * (0.5 + SEED_MARGIN)
-    left, top = max(0, int(x - reach)), max(0, int(y - reach))
-    part = np.s_[top : max(top, int(y + reach)), left : max(left, int(x + reach))]
-    shown = np.full_like(rgb, 128)
-    shown[part] = rgb[part]
-    return shown

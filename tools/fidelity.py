@@ -3,7 +3,7 @@
     python -m tools.fidelity CLIP... [--style toon] [--max-frames N] [--stride 1] [--json FILE]
 
 The real stages run over each clip frame by frame. FaceMesh looks at the input frame and at the portrait on plain grey
-(each time at its mirror image too: ``tools/looking.py``), and the same figures (``tools/figures.py``) are taken from
+(each time at its mirror image too, as the program does), and the same figures (``tools/figures.py``) are taken from
 both.
 
 * fidelity: Pearson's r of a figure over a clip, and by how many frames the avatar is late (where r is highest).
@@ -34,11 +34,12 @@ import cv2
 import numpy as np
 
 from realtime.frames import Floats, Frame, Latent, Transform
+from realtime.tracking import Tracker
 from tools.drawn_places import DRAWN, drawn_figures
 from tools.fidelity_tables import ANGLES, calibrated_table, drawn_table, means, table
 from tools.figures import FIGURES, NOISE, Series, figures, lag, pearson, quiet_speed, still_speed, still_steps
 from tools.head_angles import POINTS, left_over, turned, without_errors
-from tools.looking import VIEW_PX, Looker, Mirror, on_grey
+from tools.looking import VIEW_PX, look, on_grey
 from tools.record import record
 
 IN_FIGURES, IN_DRAWN = ([names.index(name) for name in ANGLES] for names in (FIGURES, DRAWN))
@@ -152,7 +153,7 @@ class Runner:
         self._stages = stages
         told = bundled.manifest()["motion_code"] if settings.generating.model in bundled.MODELS else None
         self._motion_code = None if told is None else DrawingEngine(bundled.verify(told))
-        self._mirror, self._looker = Mirror(settings.tracking), Looker(settings.tracking)
+        self._looker = Tracker(settings.tracking)
         self._unsmoothed = unsmoothed
 
     def run(self, frames: Iterator[Frame], fps: float) -> tuple[Track, Track, Track | None]:
@@ -181,11 +182,11 @@ class Runner:
     def _person(self, frames: Iterator[Frame]) -> tuple[Track, list[tuple[Latent, Latent] | None]]:
         """The person, and what they are coded as: without and with the smoother."""
         stages, source, codes = self._stages, Recorder(), []
-        for stage in (stages.encoder, stages.smoother, stages.tracker, self._mirror):
+        for stage in (stages.encoder, stages.smoother, stages.tracker):
             stage.reset()
         for frame in frames:
             face = stages.tracker.track(frame)
-            source.add(self._mirror.averaged(frame, face))
+            source.add(None if face is None else face.landmarks)
             if face is None:
                 codes.append(None)
                 continue
@@ -201,7 +202,7 @@ class Runner:
             return
         view, to_frame = on_grey(self._stages.generator.generate(latent))
         for _ in range(looks):
-            seen = self._looker.look(Frame(latent.frame_id, latent.captured_ns, view))
+            seen = look(self._looker, Frame(latent.frame_id, latent.captured_ns, view))
         recorder.add(seen, to_frame)
 
     def _told(self, latent: Latent) -> Series:

@@ -45,7 +45,7 @@ from tools.head_angles import (
     turned,
     without_errors,
 )
-from tools.looking import Looker, on_grey
+from tools.looking import look, on_grey
 from tools.record import record
 
 SPREAD = (0.12, 0.07, 0.055)  # of yaw, pitch, roll in radians: as in the livelier of ten clips
@@ -124,13 +124,13 @@ def without_known_errors(landmarks: Series, who: npt.NDArray[np.intp]) -> Series
 
 def seen(views: list[npt.NDArray[np.uint8]]) -> dict[str, Series]:
     """FaceMesh's points [N, 478, 3] by ``once`` (the picture) and ``mirrored`` (its mirror image too); NaN without."""
-    tracker, looker = Tracker(TrackingSettings()), Looker(TrackingSettings())
+    tracker, looker = Tracker(TrackingSettings(looks=1)), Tracker(TrackingSettings())
     found: dict[str, list[Series]] = {"once": [], "mirrored": []}
     nothing = np.full((478, 3), np.nan)
     for view in views:
         for _ in range(LOOKS):
-            face, both = tracker.track(Frame(0, 0, view)), looker.look(Frame(0, 0, view))
-        found["once"].append(nothing if face is None else face.landmarks)
+            once, both = (look(each, Frame(0, 0, view)) for each in (tracker, looker))
+        found["once"].append(nothing if once is None else once)
         found["mirrored"].append(nothing if both is None else both)
     tracker.close()
     looker.close()

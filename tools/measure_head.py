@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from realtime.alignment import MIDDLE, PAIRS, fit_pose
 from realtime.frames import Frame
+from realtime.mirror_points import MIRRORED as MIRRORED_POINTS
 from realtime.settings import TrackingSettings
 from realtime.tracking import Tracker
-from tools.mirror_points import MIRRORED as MIRRORED_POINTS
 
 Points = npt.NDArray[np.float64]
 FRONTAL = np.cos(np.radians(20))

@@ -31,7 +31,6 @@ from realtime.tracking import Tracker
 from tools.fidelity import read
 from tools.figures import Series
 from tools.head_angles import angles
-from tools.looking import Mirror
 from tools.record import record
 
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 5, 234, 127, 162, 21, 54, 103, 67, 109)  # down to the nose's tip
@@ -96,21 +95,19 @@ def upper_face(points: Series, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
 def followed(frames: Iterable[Frame]) -> tuple[Series, Series]:
     """FaceMesh's roll and the flow's [N, 2], and the motion codes [N, motion], of the frames that show a face."""
     settings = TrackingSettings()
-    tracker, mirror, reader, flow = Tracker(settings), Mirror(settings), MotionReader(), FlowRoll()
+    tracker, reader, flow = Tracker(settings), MotionReader(), FlowRoll()
     rolls, motions = [], []
     for frame in frames:
         face = tracker.track(frame)
-        both = mirror.averaged(frame, face)
-        if face is None or both is None:
+        if face is None:
             flow = FlowRoll()
             continue
         turn = head_turn(face.landmarks)
         expression = reader.read(face.landmarks, turn)
         motions.append(np.concatenate([pose(turn, expression), expression]).astype(np.float64))
-        mask = upper_face(both[:, :2].astype(np.float64), frame.pixels.shape[:2])
-        rolls.append((float(angles(both)[2]), flow.look(frame.pixels, mask)))
+        mask = upper_face(face.landmarks[:, :2].astype(np.float64), frame.pixels.shape[:2])
+        rolls.append((float(angles(face.landmarks)[2]), flow.look(frame.pixels, mask)))
     tracker.close()
-    mirror.close()
     return np.array(rolls), np.array(motions)
 
 

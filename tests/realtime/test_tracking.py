@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from realtime.frames import Face, Frame
+from realtime.mirrored_look import MirroredLook
 from realtime.settings import TrackingSettings
 from realtime.tracking import POINTS, Tracker, choose, is_sound, place_of
 
@@ -157,6 +158,61 @@ def test_one_face_at_most_needs_no_search() -> None:
     faces: list[Face | None] = [tracker.track(frame) for frame in frames("d18", 3)]
     tracker.close()
     assert [face.fresh for face in faces if face is not None] == [True, False, False]
+
+
+@pytest.fixture
+def once() -> Iterator[Tracker]:
+    made = Tracker(TrackingSettings(looks=1))
+    yield made
+    made.close()
+
+
+def apart(one: Face | None, other: Face | None) -> np.ndarray:
+    """How far the points of the same face lie apart, in parts of its size."""
+    assert one is not None and other is not None
+    distance = np.linalg.norm(one.landmarks[:, :2] - other.landmarks[:, :2], axis=1)
+    return np.asarray(distance / place_of(one.landmarks)[2])
+
+
+@needs_media
+def test_the_mirror_image_shows_the_same_face_point_by_point(tracker: Tracker, once: Tracker) -> None:
+    (frame,) = frames("d18", 1)
+    assert 0 < apart(once.track(frame), tracker.track(frame)).max() < 0.03
+
+
+@needs_media
+def test_two_looks_tremble_less_than_one(tracker: Tracker, once: Tracker) -> None:
+    clip = frames("d13", 40)
+    trembling = []
+    for each in (once, tracker):
+        points = np.array([face.landmarks[:, :2] for face in map(each.track, clip) if face is not None])
+        assert len(points) == 40
+        trembling.append(float(np.sqrt((np.diff(points, 2, axis=0) ** 2).mean())))
+    assert trembling[1] < 0.92 * trembling[0]
+
+
+@needs_media
+def test_both_looks_are_at_the_chosen_one_of_two_faces(tracker: Tracker, once: Tracker) -> None:
+    small, large = still("d9", 300), still("d8", 480)
+    both = side_by_side(small, large)
+    alone = both.copy()
+    alone[:, small.shape[1] :] = 90
+    for number, picture in enumerate((alone, both, both, both)):
+        frame = Frame(number, number * STEP_NS, picture)
+        assert 0 < apart(once.track(frame), tracker.track(frame)).mean() < 0.05
+
+
+@needs_media
+def test_a_mirror_image_without_the_face_changes_nothing(once: Tracker) -> None:
+    (frame,) = frames("d18", 1)
+    face = once.track(frame)
+    assert face is not None
+    look = MirroredLook(TrackingSettings())
+    grey = np.full_like(frame.pixels, 90)
+    np.testing.assert_array_equal(look.averaged(grey, face.landmarks), face.landmarks)
+    seen = look.averaged(frame.pixels[..., ::-1].copy(), face.landmarks)
+    look.close()
+    assert (seen != face.landmarks).any(), "and it is looked for anew in the next picture"
 
 
 def test_starting_loads_no_heavy_package_and_says_nothing() -> None:

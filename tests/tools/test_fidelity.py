@@ -14,7 +14,7 @@ from realtime.tracking import Tracker
 from tools.fidelity import Recorder, Runner, Track, compare, read
 from tools.fidelity_tables import calibrated_table, drawn_table, means, table
 from tools.figures import FIGURES, still_steps
-from tools.looking import Looker, Mirror, on_grey
+from tools.looking import look, on_grey
 
 CLIPS = Path(__file__).parents[2] / "../shared/media/clips"
 
@@ -79,7 +79,7 @@ def test_a_lost_face_is_counted() -> None:
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
 def test_the_persons_own_crop_follows_the_person() -> None:
-    tracker, mirror, looker = Tracker(TrackingSettings()), Mirror(TrackingSettings()), Looker(TrackingSettings())
+    tracker, looker = Tracker(TrackingSettings()), Tracker(TrackingSettings())
     aligner, source, drawn = Aligner(AlignmentSettings()), Recorder(), Recorder()
     frames, fps = read(CLIPS / "d18.mp4", 50, 4)
     assert fps == pytest.approx(7.5)
@@ -89,9 +89,9 @@ def test_the_persons_own_crop_follows_the_person() -> None:
         crop = aligner.align(frame, face)
         pixels = np.dstack([crop.pixels, np.full(crop.pixels.shape[:2], 255, np.uint8)])
         view, to_frame = on_grey(Portrait(frame.frame_id, frame.captured_ns, pixels, crop.transform))
-        source.add(mirror.averaged(frame, face))
-        drawn.add(looker.look(Frame(frame.frame_id, frame.captured_ns, view)), to_frame)
-    for each in (tracker, mirror, looker):
+        source.add(face.landmarks)
+        drawn.add(look(looker, Frame(frame.frame_id, frame.captured_ns, view)), to_frame)
+    for each in (tracker, looker):
         each.close()
     theirs, ours = source.track(), drawn.track()
     assert np.nanmedian(np.linalg.norm(theirs.points - ours.points, axis=2)) < 4  # the way back to the frame
@@ -119,16 +119,3 @@ def test_without_the_smoother_only_still_frames_are_drawn() -> None:
     assert unsmoothed is not None and still.any() and not still.all()
     seen = np.isfinite(unsmoothed.points[:, 0, 0])
     assert (seen == (np.append(still, False) | np.append(False, still))).all()
-
-
-@pytest.mark.skipif(not CLIPS.is_dir(), reason="the test faces in ../shared/media are not there")
-def test_a_mirrored_picture_shows_the_same_face() -> None:
-    (frame,), _ = read(CLIPS / "d18.mp4", 1, 1)
-    looker, tracker = Looker(TrackingSettings()), Tracker(TrackingSettings())
-    face, both = tracker.track(frame), looker.look(frame)
-    nothing = looker.look(Frame(1, 1, np.full_like(frame.pixels, 90)))
-    looker.close()
-    tracker.close()
-    assert face is not None and both is not None and nothing is None
-    apart = np.linalg.norm(both[:, :2] - face.landmarks[:, :2], axis=1) / np.ptp(both[:, 0])
-    assert 0 < apart.max() < 0.03, "every point is averaged with its own image"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from realtime.alignment import rotation_of, yaw_pitch_roll
+from realtime.mirror_points import MIRRORED
 from tools.figures import FIGURES, figures, lag, pearson, quiet_speed, speeds, still_speed, still_steps
 from tools.head_angles import POINTS, TEMPLATE, angles, turned
-from tools.mirror_points import MIRRORED
 
 
 def face(scale: float = 100.0, turned: tuple[float, float, float] = (0, 0, 0)) -> np.ndarray:
