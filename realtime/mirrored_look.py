@@ -5,6 +5,8 @@ FaceMesh errs differently on the two, so their mean trembles less and is nearer 
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
@@ -17,37 +19,50 @@ APART = 0.1  # of the face's size: what is further apart is not the same face se
 
 
 class MirroredLook:
-    """Follows one face in mirror images."""
+    """Follows one face in mirror images, on a thread of its own, beside the look at the picture itself."""
 
     def __init__(self, settings: TrackingSettings) -> None:
         self._mesh = Mesh(settings, faces=1, follow=True)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mirrored look")
+        self._looking: Future[list[Floats]] | None = None
         self._following = False
 
-    def averaged(self, rgb: Pixels, points: Floats) -> Floats:
+    def begin(self, rgb: Pixels) -> None:
+        """Look at the mirror image of ``rgb`` (uint8 [H, W, 3]) beside the caller, if the face was seen in the last."""
+        if self._following:
+            self._looking = self._thread.submit(lambda: self._mesh.faces(_mirror_image(rgb)))
+
+    def averaged(self, rgb: Pixels, points: Floats | None) -> Floats | None:
         """The mean of a face's points and those of its mirror image, where that shows the same face; else its points.
 
-        rgb: uint8 [H, W, 3]. points: float32 [478, 3] in its pixels, as :class:`Mesh` gives them.
+        rgb: the picture, begun or not. points: float32 [478, 3] in its pixels, as :class:`Mesh` gives them; None
+        without a face: the next one is then shown to the graph anew.
         """
-        image = np.asarray(cv2.flip(rgb, 1), np.uint8)
-        if not self._following:  # it is shown which face to follow
-            image = surroundings(image, _turned_over(points, rgb.shape[1]))
-        found = self._mesh.faces(image)
-        other = _turned_over(found[0], rgb.shape[1]) if found else None
+        found = [] if self._looking is None else self._looking.result()
+        begun, self._looking = self._looking is not None, None
+        if points is None:
+            self._following = False
+            return None
+        width = rgb.shape[1]
+        if not begun:  # it is shown which face to follow
+            found = self._mesh.faces(surroundings(_mirror_image(rgb), _turned_over(points, width)))
+        other = _turned_over(found[0], width) if found else None
         self._following = other is not None and _same(points, other)
         return points if other is None or not self._following else np.asarray((points + other) / 2, np.float32)
 
-    def lost(self) -> None:
-        """The face is gone: the next one is shown to the graph anew."""
-        self._following = False
-
     def reset(self) -> None:
-        """Forget everything: equal to a new one."""
+        """Forget the face: equal to a new one."""
         self._mesh.reset()
         self._following = False
 
     def close(self) -> None:
-        """Free the graph."""
+        """End the thread and free the graph."""
+        self._thread.shutdown()
         self._mesh.close()
+
+
+def _mirror_image(rgb: Pixels) -> Pixels:
+    return np.asarray(cv2.flip(rgb, 1), np.uint8)
 
 
 def _turned_over(points: Floats, width: int) -> Floats:

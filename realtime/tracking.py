@@ -90,8 +90,10 @@ class Tracker:
 
     def _points(self, rgb: Pixels, shrink: float, now_ns: int) -> Floats | None:
         """The face in pixels of ``rgb``, as both looks have it."""
-        points = self._seen(rgb, shrink, now_ns)
-        return points if points is None or self._mirrored is None else self._mirrored.averaged(rgb, points)
+        if self._mirrored is None:
+            return self._seen(rgb, shrink, now_ns)
+        self._mirrored.begin(rgb)
+        return self._mirrored.averaged(rgb, self._seen(rgb, shrink, now_ns))
 
     def _seen(self, rgb: Pixels, shrink: float, now_ns: int) -> Floats | None:
         """The followed face, or else the one that a search chooses, in pixels of ``rgb``."""
@@ -112,8 +114,6 @@ class Tracker:
         if points is None:
             self._following = False
             self._lost = True
-            if self._mirrored is not None:
-                self._mirrored.lost()
             return None
         place = place_of(points)
         jumped = self._place is None or float(np.hypot(*(place - self._place)[:2])) > JUMP * float(place[2])
