@@ -28,16 +28,16 @@ Attributes = dict[str, float]
 
 MOST_LOOKS = 240  # the best ones of a long watch are kept
 GLASSES_EDGE = 0.95  # of ``bridge_edge``
-BESIDE_JAW = 0.25  # share from which hair counts as long
+BESIDE_JAW = 0.16  # share from which hair counts as long
 _LONG, _STEEPNESS, _MOST_ODDS = ("hair_bob", "hair_long", "hair_wavy", "hair_braids"), 30.0, 30.0
 
 # Mean and spread of the proportions over the people of the test media, by tools/likeness.py --proportions.
 PEOPLE: dict[str, tuple[float, float]] = {
-    "face_length": (1.884, 0.115), "jaw_width": (0.780, 0.019), "chin": (0.329, 0.051), "cheeks": (0.707, 0.018),
-    "forehead": (0.623, 0.038), "nose_length": (0.515, 0.032), "nose_width": (0.461, 0.026),
-    "eye_size": (0.314, 0.008), "eye_distance": (0.387, 0.015), "eye_tilt": (0.027, 0.010),
-    "brow_height": (0.229, 0.044), "brow_arch": (0.066, 0.010), "lip_thickness": (0.178, 0.035),
-    "mouth_width": (0.554, 0.060), "eye_open": (0.215, 0.041), "philtrum": (0.159, 0.033),
+    "face_length": (1.895, 0.118), "jaw_width": (0.774, 0.018), "chin": (0.317, 0.064), "cheeks": (0.703, 0.018),
+    "forehead": (0.632, 0.037), "nose_length": (0.518, 0.032), "nose_width": (0.457, 0.032),
+    "eye_size": (0.314, 0.007), "eye_distance": (0.388, 0.014), "eye_tilt": (0.028, 0.007),
+    "brow_height": (0.227, 0.043), "brow_arch": (0.067, 0.009), "lip_thickness": (0.174, 0.032),
+    "mouth_width": (0.554, 0.074), "eye_open": (0.210, 0.045), "philtrum": (0.155, 0.032),
 }  # fmt: skip
 # The avatar's own mean and spread of the attribute of the same name (tools/face_world/sampling.py).
 AVATARS: dict[str, tuple[float, float]] = {
@@ -55,10 +55,10 @@ _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one,
 
 # How much each proportion speaks for a feminine look, per spread: fitted on the same people (docs/likeness.md).
 _FEMININE = {
-    "face_length": -0.024, "jaw_width": -0.001, "chin": -0.046, "cheeks": 0.035, "forehead": 0.028,
-    "nose_length": -0.029, "nose_width": -0.069, "eye_size": 0.063, "eye_distance": -0.056, "eye_tilt": 0.033,
-    "brow_height": 0.014, "brow_arch": 0.044, "lip_thickness": -0.039, "mouth_width": -0.010, "eye_open": 0.050,
-    "philtrum": -0.019,
+    "face_length": -0.095, "jaw_width": 0.057, "chin": -0.052, "cheeks": 0.087, "forehead": 0.035,
+    "nose_length": -0.052, "nose_width": -0.100, "eye_size": 0.075, "eye_distance": -0.033,
+    "eye_tilt": 0.069, "brow_height": -0.020, "brow_arch": 0.095, "lip_thickness": -0.104, "mouth_width": 0.018,
+    "eye_open": 0.036, "philtrum": -0.083,
 }  # fmt: skip
 # How often a style is worn, masculine and feminine, as the heads for training are drawn.
 _WORN = {
@@ -203,7 +203,7 @@ class IdentityEstimator:
         """0 to 1 from proportions, how red the lips are against the skin, hair beside the jaw, and the network."""
         redder = np.array([look.colours["lips"][1] - look.lit[1] for look in self._looks])
         lips = float(weighted_median(redder[:, None], weights)[0])
-        shape = sum(_FEMININE[name] * value for name, value in zip(FIGURES, unusual, strict=True)) + 0.09
+        shape = sum(_FEMININE[name] * value for name, value in zip(FIGURES, unusual, strict=True)) + 0.26
         score = float(np.clip(shape / 0.27, -2, 2)) + float(np.clip((lips - 7.6) / 1.9, -2, 2))
         if math.isfinite(beside):
             score += float(np.clip((beside - 0.135) / 0.10, -2, 3))

@@ -34,6 +34,7 @@ from realtime.tracking import Tracker
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MATCHED = {"skin": "skin", "lips": "lip", "hair": "hair"}  # the attribute's first part by the colour's name
 ROUNDS, _PATIENCE_S = 6, 20.0
+_SETTLED = 2  # looks at a photo after which the tracker has the square that it looks at from where the face was found
 _WEIGHS = {"skin": 2.0, "lips": 0.7, "hair": 1.0}  # where not everything can be as wanted
 VIEW_PX, PAPER, _RENEW_S = 512, 150, 0.03
 
@@ -107,7 +108,10 @@ class Studio:
 
     def _frames(self, source: str, seconds: float) -> Iterator[Frame]:
         if Path(source).suffix.lower() in PHOTOS:
-            yield Frame(0, 0, read_photo(Path(source)))
+            photo = Frame(0, 0, read_photo(Path(source)))
+            for _ in range(_SETTLED):
+                self._tracker.track(photo)
+            yield photo
             return
         clock = SystemClock()
         opened = open_source(source, self._settings.capture, clock)
