@@ -77,7 +77,7 @@ class TrackingSettings(Section):
     max_faces: how many faces are looked at before one is chosen (the one nearest the last place, else the largest).
     max_lost_ms: how long the last place is remembered once the face is gone.
     looks: 2 looks at the face in the picture's mirror image too and takes the mean: it trembles less, for one more run
-        of FaceMesh a picture. With several faces each is looked at once.
+        of FaceMesh a picture. 0: 2, but live 1 where drawing takes all cores. Of several faces each is looked at once.
     faces: how many faces get an avatar each.
     forget_ms: with several faces, how long one that is lost inside the picture keeps the camera blurred; 0: until it
         is back.
@@ -87,7 +87,7 @@ class TrackingSettings(Section):
     min_tracking_confidence: float = _number(0.5, 0, 1)
     max_faces: int = _number(2, 1, 8)
     max_lost_ms: int = _number(1000, 0, 60_000)
-    looks: int = _number(2, 1, 2)
+    looks: int = _number(0, 0, 2)
     faces: int = _number(1, 1, 4)
     forget_ms: int = _number(0, 0, 3_600_000)
 
@@ -146,8 +146,8 @@ class SmoothingSettings(Section):
     mouth_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
     mouth_beta: float = _number(500.0, 0, 10_000)
     mouth_still: float = _number(0.016, 0, 1000)
-    eyes_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
-    eyes_beta: float = _number(500.0, 0, 10_000)
+    eyes_min_cutoff_hz: float = _number(0.5, 0.001, 1000)
+    eyes_beta: float = _number(2000.0, 0, 10_000)
     eyes_still: float = _number(0.022, 0, 1000)
     expression_min_cutoff_hz: float = _number(0.7, 0.001, 1000)
     expression_beta: float = _number(500.0, 0, 10_000)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from realtime.frames import AnyPortrait, Face, Frame, Latent, Picture
-from realtime.settings import EditingSettings, Settings
+from realtime.settings import EditingSettings, Settings, TrackingSettings
 from realtime.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
     generator, painter = _drawing(settings, size, model)
     memory = remembering(settings, _dressed(model, settings.editing), _worn(settings))
     return Stages(
-        tracker=Tracker(settings.tracking),
+        tracker=Tracker(_looking(settings.tracking, model)),
         aligner=Aligner(settings.alignment),
         encoder=memory.encoder,
         smoother=memory.smoother,
@@ -254,6 +255,12 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
         compositor=Compositor(settings.compositing, size, painter),
         dresses=partial(_dressed, model),
     )
+
+
+def _looking(tracking: TrackingSettings, model: BundledModel) -> TrackingSettings:
+    """How often a face is looked at where that is left open: once where drawing takes all cores."""
+    busy = (os.cpu_count() or 1) <= model.at_once
+    return replace(tracking, looks=1 if busy else 2) if tracking.looks == 0 else tracking
 
 
 def _stages_of_several(settings: Settings, size: tuple[int, int], model: BundledModel) -> GroupStages:

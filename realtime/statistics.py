@@ -60,7 +60,8 @@ class Snapshot:
     """The figures at one moment.
 
     seconds: since the first frame. frames_without_face: of ``frames_in`` those in which no face was found.
-    rate_fps: pictures sent a second, lately. first_picture_s: from the start of the program until it was sent.
+    rate_fps: pictures sent a second, lately. mean_fps: the same from the first to the last one.
+    first_picture_s: from the start of the program until it was sent.
     latency_ms: capture to send. stages_ms: by stage, in the frame's order.
     beats: of outputs fed at a constant rate; None without one.
     """
@@ -71,6 +72,7 @@ class Snapshot:
     frames_dropped: int
     frames_without_face: int
     rate_fps: float
+    mean_fps: float
     first_picture_s: float | None
     latency_ms: Spread
     stages_ms: Mapping[str, Spread]
@@ -108,6 +110,7 @@ class Statistics:
         self._start_ns = clock.now_ns()
         self._first_in_ns: int | None = None
         self._first_sent_ns: int | None = None
+        self._last_sent_ns = 0
         self._counts = {"in": 0, "out": 0, "dropped": 0, "without_face": 0}
         self._latency = _Ring(memory)
         self._sent = _Ring(RATE_FRAMES + 1)
@@ -141,6 +144,7 @@ class Statistics:
             self._sent.add(now_ns)
             if self._first_sent_ns is None:
                 self._first_sent_ns = now_ns
+            self._last_sent_ns = now_ns
             if captured_ns is not None:
                 self._latency.add(now_ns - captured_ns)
 
@@ -175,6 +179,7 @@ class Statistics:
             latency = self._latency.last()
             stages = {name: ring.last() for name, ring in self._stages.items()}
             first_ns, since_ns = self._first_sent_ns, self._first_in_ns
+            sent_for_ns = self._last_sent_ns - (first_ns or 0)
             beats = self._fed() if self._beats else None
         span_ns = int(sent[-1] - sent[0]) if len(sent) > 1 else 0
         return Snapshot(
@@ -184,6 +189,7 @@ class Statistics:
             frames_dropped=counts["dropped"],
             frames_without_face=counts["without_face"],
             rate_fps=(len(sent) - 1) / (span_ns * 1e-9) if span_ns > 0 else 0.0,
+            mean_fps=(counts["out"] - 1) / (sent_for_ns * 1e-9) if counts["out"] > 1 and sent_for_ns > 0 else 0.0,
             first_picture_s=None if first_ns is None else (first_ns - self._start_ns) * 1e-9,
             latency_ms=_spread(latency),
             stages_ms={name: _spread(durations) for name, durations in stages.items()},

@@ -42,7 +42,7 @@ class Tracker:
         with without_chatter():
             self._follow = Mesh(settings, faces=1, follow=True)
             self._search = Mesh(settings, settings.max_faces, follow=False) if settings.max_faces > 1 else None
-            self._mirrored = MirroredLook(settings) if settings.looks > 1 else None
+            self._mirrored = MirroredLook(settings) if settings.looks != 1 else None
         self._settled = False  # a face has been through the graphs: they have said what they had to say
         self._forget()
 

@@ -2,9 +2,9 @@
 
     python -m tools.fidelity CLIP... [--style toon] [--max-frames N] [--stride 1] [--json FILE]
 
-The real stages run over each clip frame by frame. FaceMesh looks at the input frame and at the portrait on plain grey
-(each time at its mirror image too, as the program does), and the same figures (``tools/figures.py``) are taken from
-both.
+The real stages run over each clip frame by frame. FaceMesh looks at the input frame and at the portrait on plain grey,
+each time at its mirror image too, as the program does but where drawing takes all cores. The same figures
+(``tools/figures.py``) are taken from both.
 
 * fidelity: Pearson's r of a figure over a clip, and by how many frames the avatar is late (where r is highest).
 * stability: RMS speed of the avatar's points, in eye-corner distances a second, while the person's are nearly still;
@@ -146,7 +146,9 @@ class Runner:
         from realtime.stages import Stages
         from realtime.two_at_once import TwoAtOnce
 
-        settings = load({"editing.style": style, "editing.edits": edits, "tracking.faces": 1}, os.environ)
+        settings = load(
+            {"editing.style": style, "editing.edits": edits, "tracking.faces": 1, "tracking.looks": 2}, os.environ
+        )
         stages, self.model = build_stages(settings, (VIEW_PX, VIEW_PX))
         stages = stages.stages if isinstance(stages, TwoAtOnce) else stages
         assert isinstance(stages, Stages)  # one face

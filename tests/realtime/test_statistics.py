@@ -37,6 +37,7 @@ def test_latency_and_rate() -> None:
     assert figures.first_picture_s == pytest.approx(0.001)
     assert figures.seconds == pytest.approx(5.05)
     assert figures.rate_fps == pytest.approx(30 / sum(range(71, 101)) * 1000), "over the last pictures only"
+    assert figures.mean_fps == pytest.approx(99 / sum(range(2, 101)) * 1000), "from the first to the last of 100"
 
 
 def test_a_holding_picture_counts_as_sent_without_latency() -> None:
