@@ -76,11 +76,9 @@ class TrackingSettings(Section):
     min_detection_confidence, min_tracking_confidence: 0 to 1, MediaPipe's own thresholds.
     max_faces: how many faces are looked at before one is chosen (the one nearest the last place, else the largest).
     max_lost_ms: how long the last place is remembered once the face is gone.
-    looks: 2 looks at the face in the picture's mirror image too and takes the mean: it trembles less, for one more run
-        of FaceMesh a picture. 0: 2, but live 1 where drawing takes all cores. Of several faces each is looked at once.
+    looks: 2 takes the mean with a look at the mirror image: one face trembles less. 0: 2, live 1 where no core is left.
     faces: how many faces get an avatar each.
-    forget_ms: with several faces, how long one that is lost inside the picture keeps the camera blurred; 0: until it
-        is back.
+    forget_ms: how long one of several faces that is lost inside the picture blurs the camera; 0: until it is back.
     """
 
     min_detection_confidence: float = _number(0.5, 0, 1)
@@ -125,8 +123,7 @@ class SmoothingSettings(Section):
     Layers of W+ are split into thirds: coarse, middle, fine. The head (angles, and the crop transform's centre, scale
     and angle), the mouth, the eyes (lids and gaze) and the remaining expression have one cut-off each, by how fast they
     move the drawn face's points, in crop sides a second.
-    still: a slower speed is the tracker's noise (docs/decisions/0041, 0045).
-    derivative_cutoff_hz: cut-off for the speed itself.
+    still: a slower speed is noise (docs/decisions/0041, 0045). derivative_cutoff_hz: cut-off for the speed itself.
     cut_gap_ms: a longer pause between two frames counts as a cut.
     cut_speed: a crop that moves faster than this many of its own sides a second counts as a cut.
     cut_turn: so does a head that turns faster than this, in radians a second.
