@@ -40,6 +40,20 @@ def test_latency_and_rate() -> None:
     assert figures.mean_fps == pytest.approx(99 / sum(range(2, 101)) * 1000), "from the first to the last of 100"
 
 
+def test_starting_up_does_not_count_as_time_of_a_picture() -> None:
+    clock = FakeClock()
+    statistics = Statistics(clock)
+    clock.advance_ns(3000 * MS)
+    for _ in range(61):
+        statistics.frame_in()
+        statistics.picture_out(clock.now_ns())
+        clock.advance_ns(20 * MS)
+    clock.advance_ns(700 * MS)  # until somebody asks
+    figures = statistics.snapshot()
+    assert figures.mean_fps == pytest.approx(50)
+    assert figures.first_picture_s == pytest.approx(3)
+
+
 def test_a_holding_picture_counts_as_sent_without_latency() -> None:
     statistics = Statistics(FakeClock())
     statistics.picture_out(None)

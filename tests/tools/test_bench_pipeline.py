@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tools.bench_pipeline import cpu_ms_a_picture, installed_packages, looped, rate
+from tools.bench_pipeline import cpu_ms_a_picture, installed_packages, looped
 
 
 def test_a_clip_is_looped_there_and_back(tmp_path: Path) -> None:
@@ -28,10 +28,6 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(SystemExit, match="cannot be read as a video"):
         looped(tmp_path / "text.mp4", 2, 30, tmp_path / "long.mp4")
-
-
-def test_the_rate_counts_from_the_first_picture() -> None:
-    assert rate({"frames_out": 61, "seconds": 3.5, "first_picture_s": 1.5}) == pytest.approx(30)
 
 
 def test_starting_up_does_not_count_as_processor_time_of_a_picture() -> None:
