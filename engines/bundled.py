@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -88,7 +89,8 @@ class Direction:
 class BundledModel:
     """Everything of one model, ready to run.
 
-    at_once: how many threads had best draw pictures at the same time.
+    at_once: how many threads had best draw pictures at the same time. looks: how often a face had best be looked at:
+    once where drawing takes all cores (docs/decisions/0098).
     """
 
     name: str
@@ -97,6 +99,7 @@ class BundledModel:
     drawer: Draws
     directions: Mapping[str, Direction]
     at_once: int = 1
+    looks: int = 2
     size_px: int = SIZES[0]
 
     def describe(self) -> str:
@@ -161,16 +164,19 @@ def load(
             raise EngineError(f"--precision {precision} is for a CPU; wanted --precision auto with --device cuda")
         if pictures == "2":
             raise EngineError("a GPU draws one frame at a time; wanted --at-once auto or 1 with --device cuda")
-        return _loaded(name, folder, "auto", _size(resolution, folder, on_gpu=True), 1, on_gpu=True)
+        return _loaded(name, folder, "auto", _size(resolution, folder, on_gpu=True), 1, 2, on_gpu=True)
     import openvino as ov
 
-    from engines.openvino_engine import chosen_precision
+    from engines.openvino_engine import chosen_precision, has_amx, has_bf16
 
     size_px = _size(resolution, folder, on_gpu=False)
     if size_px == SIZES[1] and precision == "int8":
         raise EngineError("--precision int8 draws 256 px; wanted --resolution 256, or f32, bf16 or auto with 512")
-    taken = chosen_precision(precision, ov.Core(), rounded=size_px == SIZES[0])
-    return _loaded(name, folder, taken, size_px, at_once(taken) if pictures == "auto" else int(pictures))
+    core = ov.Core()
+    taken = chosen_precision(precision, core, rounded=size_px == SIZES[0])
+    together = at_once(bf16=has_bf16(core) and taken != "f32") if pictures == "auto" else int(pictures)
+    looks = 2 if has_amx(core) or (os.cpu_count() or 1) > 2 else 1
+    return _loaded(name, folder, taken, size_px, together, looks)
 
 
 def _size(resolution: str, folder: Path, on_gpu: bool) -> int:
@@ -183,7 +189,9 @@ def _size(resolution: str, folder: Path, on_gpu: bool) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int, on_gpu: bool = False) -> BundledModel:
+def _loaded(
+    name: str, folder: Path, precision: str, size_px: int, streams: int, looks: int, on_gpu: bool = False
+) -> BundledModel:
     from safetensors.numpy import load_file
 
     from engines.openvino_engine import OpenVinoEngine
@@ -222,7 +230,7 @@ def _loaded(name: str, folder: Path, precision: str, size_px: int, streams: int,
         n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"], _gauge(tensors.get(f"{n}.gauge"))) for n in names
     }
     encoder, mapping = engines["encoder"], engines["mapping"]
-    return BundledModel(name, encoder, mapping, drawer, directions, at_once=streams, size_px=size_px)
+    return BundledModel(name, encoder, mapping, drawer, directions, streams, looks, size_px)
 
 
 def _gauge(numbers: Floats | None) -> Gauge | None:

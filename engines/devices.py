@@ -84,11 +84,12 @@ class DeviceChoice:
     reason: str
 
 
-def at_once(precision: str) -> int:
+def at_once(bf16: bool) -> int:
     """How many pictures are best drawn at the same time: two on few cores, where the parts of one picture wait for each
-    other (docs/decisions/0084); one where there are more, or where AMX makes a single picture fast enough."""
+    other (docs/decisions/0084); one where there are more, or where products of ``bf16`` make a single picture fast
+    enough (0099)."""
     cores = os.cpu_count() or 1
-    return 2 if 1 < cores <= FEW_CORES and precision != "bf16" else 1
+    return 2 if 1 < cores <= FEW_CORES and not bf16 else 1
 
 
 def cuda_version(number: int) -> str:

@@ -20,31 +20,43 @@ from kernels.cache import cache_folder
 
 Array = npt.NDArray[Any]
 PROCESSOR = Path("/proc/cpuinfo")
+AVX_512F = 13  # CV_CPU_AVX_512F of OpenCV's cvdef.h, which Python has no name for
 
 
 def best_precision(core: ov.Core, *, rounded: bool = False) -> str:
     """bf16 where the processor multiplies bf16 matrices in hardware (AMX); else int8 on x86, if there is a ``rounded``
-    file for it, else f32.
-
-    AVX-512 bf16 alone is not faster than f32 for these networks: docs/decisions/0002, 0080.
+    file for it; else bf16 where AVX-512 has it, else f32: docs/decisions/0080, 0099.
     """
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if "BF16" in able and _has_amx():
+    if has_amx(core):
         return "bf16"
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return "int8" if rounded and x86 and "INT8" in able else "f32"
+    if rounded and x86 and "INT8" in able:
+        return "int8"
+    return "bf16" if has_bf16(core) else "f32"
 
 
-def _has_amx() -> bool:
-    """Whether the processor has AMX and may use it: oneDNN can be held to older instructions (``ONEDNN_MAX_CPU_ISA``),
-    which OpenVINO's list of what the processor can do does not heed."""
-    cap = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
-    if cap not in ("", "ALL", "DEFAULT") and "AMX" not in cap:
+def has_bf16(core: ov.Core) -> bool:
+    """Whether AVX-512 or AMX multiplies bf16. What OpenVINO names is bf16 without AVX-512 too, which was not tried."""
+    able = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") and cv2.checkHardwareSupport(AVX_512F)
+    return able and _may_use("BF16", "FP16", "AMX")
+
+
+def has_amx(core: ov.Core) -> bool:
+    """Whether the processor has AMX and may use it."""
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") or not _may_use("AMX"):
         return False
     try:
         return "amx_bf16" in PROCESSOR.read_text()
     except OSError:
         return False
+
+
+def _may_use(*newer: str) -> bool:
+    """Whether oneDNN is free to use an instruction set that such names have in them: it can be held to older ones
+    (``ONEDNN_MAX_CPU_ISA``), which OpenVINO's list of what the processor can do does not heed."""
+    cap = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return cap in ("", "ALL", "DEFAULT") or any(name in cap for name in newer)
 
 
 def chosen_precision(asked: str, core: ov.Core, *, rounded: bool = False) -> str:
@@ -116,8 +128,8 @@ class OpenVinoEngine:
     """One model compiled for a batch of one: fixed shapes run up to twice as fast as open ones.
 
     file: an ONNX file, or a graph that was built here.
-    precision: "f32", "bf16", "int8" for a file that is rounded, or "auto" for the fastest that the processor does in
-    hardware with a file that is not.
+    precision: "f32", "bf16", "int8" for a file that is rounded (what is not rounded in it is done in bf16 where AVX-512
+    has it), or "auto" for the fastest that the processor does in hardware with a file that is not.
     threads: how many it computes with; 0: one a core. streams: how many calls from different threads run at the same
     time, each by a copy of the network with its part of the threads: with one thread each, the caller's own computes,
     and nothing is handed over (docs/decisions/0085). A copy is made when a thread first needs it. digest: the file's
@@ -139,7 +151,7 @@ class OpenVinoEngine:
     ) -> None:
         core = ov.Core()
         self.precision = chosen_precision(precision, core)
-        floats = "f32" if self.precision == "int8" else self.precision
+        floats = self.precision if self.precision != "int8" else "bf16" if has_bf16(core) else "f32"
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": floats, "PERFORMANCE_HINT": "LATENCY"}
         if streams > 1:  # threads that are bound to cores would wait for each other on one
             threads = max(1, (threads or os.cpu_count() or 1) // streams)

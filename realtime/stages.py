@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -258,9 +257,8 @@ def _stages_of_one(settings: Settings, size: tuple[int, int], model: BundledMode
 
 
 def _looking(tracking: TrackingSettings, model: BundledModel) -> TrackingSettings:
-    """How often a face is looked at where that is left open: once where drawing takes all cores."""
-    busy = (os.cpu_count() or 1) <= model.at_once
-    return replace(tracking, looks=1 if busy else 2) if tracking.looks == 0 else tracking
+    """How often a face is looked at where that is left open."""
+    return replace(tracking, looks=model.looks) if tracking.looks == 0 else tracking
 
 
 def _stages_of_several(settings: Settings, size: tuple[int, int], model: BundledModel) -> GroupStages:

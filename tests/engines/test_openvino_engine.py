@@ -13,7 +13,14 @@ from openvino import opset13 as ops
 
 from engines import openvino_engine
 from engines.errors import EngineError
-from engines.openvino_engine import OpenVinoEngine, best_precision, chosen_precision
+from engines.openvino_engine import (
+    AVX_512F,
+    OpenVinoEngine,
+    best_precision,
+    chosen_precision,
+    has_amx,
+    has_bf16,
+)
 
 
 @pytest.fixture
@@ -117,7 +124,7 @@ def test_precision_is_what_was_asked_for(doubling: ov.Model) -> None:
     assert OpenVinoEngine(doubling).describe().startswith("OpenVINO 20")
     assert OpenVinoEngine(doubling, precision="f32").precision == "f32"
     assert OpenVinoEngine(doubling, precision="auto").precision == best_precision(ov.Core())
-    assert best_precision(ov.Core()) in ("f32", "bf16")
+    assert best_precision(ov.Core()) == ("bf16" if has_bf16(ov.Core()) else "f32")
     assert best_precision(ov.Core(), rounded=True) in ("f32", "bf16", "int8")
     assert OpenVinoEngine(doubling, precision="int8").precision == "int8"
 
@@ -156,12 +163,42 @@ def test_amx_is_used_unless_older_instructions_are_asked_for(cap: str, tmp_path:
     monkeypatch.setattr(openvino_engine, "PROCESSOR", processor)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
+    monkeypatch.setattr("cv2.checkHardwareSupport", lambda number: number == AVX_512F)
     assert best_precision(WithAmx(), rounded=True) == best_precision(WithAmx()) == "bf16"
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert (best_precision(WithAmx(), rounded=True), best_precision(WithAmx())) == ("int8", "f32")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
     processor.write_text("flags : avx2\n")
-    assert best_precision(WithAmx()) == "f32"
+    assert not has_amx(WithAmx()) and best_precision(WithAmx(), rounded=True) == "int8"
+
+
+@pytest.mark.parametrize("cap", ["", "default", "AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX"])
+def test_bf16_is_used_where_avx_512_has_it(cap: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(openvino_engine, "PROCESSOR", tmp_path / "none, as on Windows")
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
+    monkeypatch.setattr("cv2.checkHardwareSupport", lambda number: number == AVX_512F)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
+    assert (best_precision(WithAmx(), rounded=True), best_precision(WithAmx())) == ("int8", "bf16")
+    for older in ("AVX2", "AVX512_CORE_VNNI", "AVX2_VNNI_2"):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", older)
+        assert not has_bf16(WithAmx()) and best_precision(WithAmx()) == "f32"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", cap)
+    monkeypatch.setattr("cv2.checkHardwareSupport", lambda number: False)
+    assert not has_bf16(WithAmx()), "bf16 without AVX-512 was never tried"
+
+
+def test_what_is_not_rounded_is_done_in_bf16_where_the_processor_has_it(doubling: ov.Model, monkeypatch) -> None:
+    taken = []
+    compiled = openvino_engine._compiled
+    monkeypatch.setattr(
+        openvino_engine, "_compiled", lambda c, f, hints, last: taken.append(hints) or compiled(c, f, hints, last)
+    )
+    for able, floats in ((True, "bf16"), (False, "f32")):
+        monkeypatch.setattr(openvino_engine, "has_bf16", lambda core, able=able: able)
+        OpenVinoEngine(doubling, precision="int8")
+        OpenVinoEngine(doubling, precision="f32")
+        assert [hints["INFERENCE_PRECISION_HINT"] for hints in taken] == [floats, "f32"]
+        taken.clear()
 
 
 class Modest(ov.Core):

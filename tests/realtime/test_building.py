@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from engines import bundled, cuda_bundled, cuda_imported, cuda_transfers, devices
+from engines import bundled, cuda_bundled, cuda_imported, cuda_transfers, devices, openvino_engine
 from engines.devices import DeviceChoice, GpuFacts, gpu_errors
 from engines.errors import EngineError
 from kernels.emulation import emulated_program, emulation_refusal
@@ -391,12 +391,14 @@ def test_a_choice_of_automatic_is_told(monkeypatch):
     assert building.device_line("cuda", Steps()) == "cuda, as asked for"
 
 
-@pytest.mark.parametrize(("at_once", "cores", "kind"), [
-    ("auto", 1, Stages), ("auto", 2, TwoAtOnce), ("auto", 4, TwoAtOnce), ("auto", 8, Stages),
-    ("1", 2, Stages), ("2", 8, TwoAtOnce),
+@pytest.mark.parametrize(("at_once", "cores", "bf16", "kind"), [
+    ("auto", 1, False, Stages), ("auto", 2, False, TwoAtOnce), ("auto", 4, False, TwoAtOnce), ("auto", 8, False, Stages),
+    ("auto", 2, True, Stages), ("auto", 4, True, Stages), ("1", 2, False, Stages), ("2", 8, False, TwoAtOnce),
+    ("2", 2, True, TwoAtOnce),
 ])  # fmt: skip
-def test_few_cores_draw_two_frames_at_once_unless_told(monkeypatch, at_once, cores, kind):
+def test_few_cores_draw_two_frames_at_once_unless_told(monkeypatch, at_once, cores, bf16, kind):
     monkeypatch.setattr(devices.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(openvino_engine, "has_bf16", lambda core: bf16)
     stages, _ = build_stages(wanted(device="cpu", precision="int8", at_once=at_once), SIZE)
     assert isinstance(stages, kind)
     stages.tracker.close()
