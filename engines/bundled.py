@@ -192,8 +192,6 @@ def _size(resolution: str, folder: Path, on_gpu: bool) -> int:
 def _loaded(
     name: str, folder: Path, precision: str, size_px: int, streams: int, looks: int, on_gpu: bool = False
 ) -> BundledModel:
-    from safetensors.numpy import load_file
-
     from engines.openvino_engine import OpenVinoEngine
 
     rows = manifest(folder)
@@ -224,13 +222,18 @@ def _loaded(
             )
         engines: dict[str, Any] = {part: job.result() for part, job in jobs.items()}
     drawer = drawer or TwoNetworks(*(engines[part] for part in DRAWING))
-    tensors = load_file(files["directions"])
-    names = sorted({key.partition(".")[0] for key in tensors})
-    directions = {
-        n: Direction(tensors[f"{n}.wplus"], tensors[f"{n}.motion"], _gauge(tensors.get(f"{n}.gauge"))) for n in names
-    }
+    directions = _directions(files["directions"])
     encoder, mapping = engines["encoder"], engines["mapping"]
     return BundledModel(name, encoder, mapping, drawer, directions, streams, looks, size_px)
+
+
+def _directions(file: Path) -> dict[str, Direction]:
+    """Every edit of ``directions.safetensors``, by its name."""
+    from safetensors.numpy import load_file
+
+    rows = load_file(file)
+    names = sorted({key.partition(".")[0] for key in rows})
+    return {n: Direction(rows[f"{n}.wplus"], rows[f"{n}.motion"], _gauge(rows.get(f"{n}.gauge"))) for n in names}
 
 
 def _gauge(numbers: Floats | None) -> Gauge | None:

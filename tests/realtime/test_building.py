@@ -233,7 +233,7 @@ def test_the_gpus_whole_frames_are_the_cpus(whole_frames, tracked, media, faces,
         settings = replace(
             wanted(device=device, resolution="256", at_once="1", precision="auto"),
             compositing=CompositingSettings(mode=mode, background=background),
-            tracking=TrackingSettings(faces=faces),
+            tracking=TrackingSettings(faces=faces, looks=2),
         )
         stages, _ = build_stages(settings, size)
         statistics = Statistics(FakeClock())
@@ -392,9 +392,9 @@ def test_a_choice_of_automatic_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize(("at_once", "cores", "bf16", "kind"), [
-    ("auto", 1, False, Stages), ("auto", 2, False, TwoAtOnce), ("auto", 4, False, TwoAtOnce), ("auto", 8, False, Stages),
-    ("auto", 2, True, Stages), ("auto", 4, True, Stages), ("1", 2, False, Stages), ("2", 8, False, TwoAtOnce),
-    ("2", 2, True, TwoAtOnce),
+    ("auto", 1, False, Stages), ("auto", 2, False, TwoAtOnce), ("auto", 4, False, TwoAtOnce),
+    ("auto", 8, False, Stages), ("auto", 2, True, Stages), ("auto", 4, True, Stages), ("1", 2, False, Stages),
+    ("2", 8, False, TwoAtOnce), ("2", 2, True, TwoAtOnce),
 ])  # fmt: skip
 def test_few_cores_draw_two_frames_at_once_unless_told(monkeypatch, at_once, cores, bf16, kind):
     monkeypatch.setattr(devices.os, "cpu_count", lambda: cores)
