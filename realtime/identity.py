@@ -49,6 +49,7 @@ AVATARS: dict[str, tuple[float, float]] = {
 DARKEST = 0.003  # of what a linear colour is said to be
 _GREENEST, _PALEST = 68.0, 88.0  # degrees of hue and lightness in Lab; people before cameras: 24 to 62, up to 86
 _BLACK, _DYED = 28.0, 18.0  # lightness of black hair in a lit room, chroma of dark hair that is dyed blue or violet
+_BROWN = 8.0, 0.6, 18.0  # lightness, and by how much it rises with chroma, below which drawn hair can only be black
 _OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
 _MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
@@ -222,9 +223,12 @@ def as_skin(lab: Array) -> Array:
 
 
 def as_hair(lab: Array) -> Array:
-    """The colour of hair that is seen as ``lab``, Lab float64 [3]: black hair has the light's, dyed hair more."""
-    cool = lab[0] < _BLACK and lab[2] < 0 and math.hypot(lab[1], lab[2]) < _DYED
-    return np.array([lab[0], 0.0, 0.0]) if cool else lab
+    """The colour of hair that is seen as ``lab``, Lab float64 [3]: black hair has the light's, dyed hair more; and what
+    is brown in deep shade is brown."""
+    chroma = math.hypot(lab[1], lab[2])
+    if lab[0] < _BLACK and lab[2] < 0 and chroma < _DYED:
+        return np.array([lab[0], 0.0, 0.0])
+    return np.array([max(lab[0], min(_BROWN[0] + _BROWN[1] * chroma, _BROWN[2])), *lab[1:]])
 
 
 def proportioned(unusual: Array) -> Attributes:

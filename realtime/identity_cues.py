@@ -42,7 +42,7 @@ _LIT = 80.0  # percentile of the places on the face: what its better lit parts s
 _IN_SHADOW = 0.65  # of their lightness, below which hair or a hard shadow lies on the face
 _NO_SKIN = 12.0  # Lab distance, lightness weighted less, from which a colour is not skin in shade
 _HARDLY = 0.18  # of what lies above the forehead, up to which hair is hardly seen
-_DARKER = (0.10, 0.50)  # of the hair by lightness: what tells its colour
+_DARKER, _HUED = (0.10, 0.50), (0.10, 0.80)  # of the hair by lightness: what tells how dark it is, and its hue
 _HAIR_NEAR = (12.0, 24.0)  # Lab distances within which a colour counts as the hair's: for even and for uneven hair
 _FRONTAL = 0.35  # radians from the camera at which a frame counts for e^-1/2 of a frontal one
 
@@ -176,10 +176,12 @@ def _hair(lab: Array, points: Array, skin: Array) -> tuple[Array, float, float]:
 
 
 def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
-    """The Lab colour of all that is not skin above the forehead: the mean of its darker half but for the darkest.
+    """The Lab colour of all that is not skin above the forehead: the lightness of its darker half but for the darkest,
+    the hue and chroma of all but that and what shines, which has the lamp's colour.
 
-    Hair has bands of light and shade, of which the median of some places (``hair``) is now the one and now the other,
-    and what shines has the lamp's colour. It stands for the hair where hardly any is seen.
+    Hair has bands of light and shade, of which the median of some places (``hair``) is now the one and now the other.
+    It stands for the hair where hardly any is seen. People's brown hair is browner in the light than in the shade,
+    drawn hair greyer: by the shade alone it came out nearly black (docs/decisions/0099).
     """
     up = points[10, :2] - points[152, :2]
     line = points[list(HAIRLINE), :2]
@@ -190,9 +192,9 @@ def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
     seen = above[far(above, skin) > _NO_SKIN]
     if len(seen) <= _HARDLY * len(above):
         return hair
-    order = np.argsort(seen[:, 0], kind="stable")
-    darkest, half = (int(share * len(order)) for share in _DARKER)
-    return np.asarray(seen[order[darkest : half + 1]].mean(axis=0))
+    lightest_last = seen[np.argsort(seen[:, 0], kind="stable")]
+    dark, hued = (lightest_last[int(a * len(seen)) : int(b * len(seen)) + 1].mean(axis=0) for a, b in (_DARKER, _HUED))
+    return np.array([dark[0], *hued[1:]])
 
 
 def _fringe(lab: Array, points: Array, hair: Array, skin: Array) -> float:

@@ -91,8 +91,15 @@ def test_skin_is_never_said_to_be_green() -> None:
 
 def test_black_hair_in_cool_light_is_black_and_dyed_hair_is_not() -> None:
     np.testing.assert_array_equal(as_hair(np.array([19.0, 8.6, -9.2])), (19.0, 0.0, 0.0))
-    for kept in ((19.0, 8.0, -22.0), (40.0, 4.0, -9.0), (19.0, 6.0, 9.0), (np.nan, np.nan, np.nan)):
+    for kept in ((19.0, 8.0, -22.0), (40.0, 4.0, -9.0), (19.0, 6.0, 9.0), (12.0, 1.0, 2.0), (np.nan, np.nan, np.nan)):
         np.testing.assert_array_equal(as_hair(np.array(kept)), kept)
+
+
+def test_hair_that_is_brown_in_deep_shade_is_not_black() -> None:
+    for shade, lightness in (((6.0, 8.0, 12.0), 16.7), ((8.0, 9.0, 14.0), 18.0), ((8.0, 20.0, 30.0), 18.0)):
+        lifted = as_hair(np.array(shade))
+        assert lifted[0] == pytest.approx(lightness, abs=0.1)
+        np.testing.assert_array_equal(lifted[1:], shade[1:])
 
 
 def test_brown_eyes_are_told_from_light_ones_but_behind_glasses() -> None:

@@ -73,6 +73,17 @@ def test_a_bare_head_takes_its_hair_colour_from_the_brows() -> None:
     np.testing.assert_allclose(evidence.colours["hair"], lab(HAIR), atol=2)
 
 
+def test_hair_is_as_dark_as_its_shade_and_as_brown_as_it_is_without_what_shines() -> None:
+    picture, shade, lit, shine = scene(), (26, 28, 30), (40, 62, 104), (225, 225, 225)
+    hair = (picture == HAIR).all(axis=2)
+    columns = np.broadcast_to(np.arange(SIZE) % 20, hair.shape)
+    for first, colour in ((0, shade), (10, lit), (17, shine)):
+        picture[hair & (columns >= first)] = colour
+    evidence = cues.look(face_of(), crop_of(picture), NETWORK).colours["hair"]
+    assert evidence[0] == pytest.approx(lab(shade)[0], abs=1.5)
+    assert 0.3 * lab(lit)[2] < evidence[2] < 0.8 * lab(lit)[2], "brown in the light, nearly grey in the shade"
+
+
 def test_hair_in_bands_of_light_and_shade_has_one_colour() -> None:
     """A little more light than shade, or the other way round, changes it a little."""
     seen = []
