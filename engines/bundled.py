@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engines.devices import at_once, choose_device, gpu_facts
+from engines.devices import FEW_CORES, at_once, choose_device, gpu_facts
 from engines.drawings import DrawingEngine
 from engines.errors import EngineError, ModelError
 from engines.pictures import Draws, TwoNetworks
@@ -203,11 +203,13 @@ def _loaded(
     with ThreadPoolExecutor(len(taken)) as pool:  # compiling releases the interpreter, so several start sooner
         precise = {"encoder": "auto", "mapping": "f32", "synthesis": precision}
         channels_last = precision != "bf16"  # docs/decisions/0083
+        few = (os.cpu_count() or 1) <= FEW_CORES
         jobs: dict[str, Future[Any]] = {
             part: pool.submit(
                 OpenVinoEngine,
                 files[part],
                 precision=precise[part],
+                threads=1 if part == "encoder" and few else 0,  # it looks while the others draw
                 streams=streams if part == "synthesis" else 1,
                 digest=rows[taken[part]]["sha256"],
                 channels_last=channels_last and part == "synthesis",

@@ -82,6 +82,7 @@ class IdentityEstimator:
 
     def __init__(self) -> None:
         self._looks: list[Look] = []
+        self._sharp: list[float] = []  # how much the surroundings of the eyes change from row to row
 
     def __len__(self) -> int:
         return len(self._looks)
@@ -94,8 +95,10 @@ class IdentityEstimator:
     def add(self, look: Look) -> None:
         """Take one frame's evidence in; of too many the least frontal ones are forgotten."""
         self._looks.append(look)
+        self._sharp.append(float(np.abs(np.diff(look.eyes, axis=0)).mean()))
         if len(self._looks) > MOST_LOOKS:
-            self._looks.remove(min(self._looks, key=lambda one: one.weight))
+            least = min(range(len(self._looks)), key=lambda number: self._looks[number].weight)
+            del self._looks[least], self._sharp[least]
 
     def estimate(self) -> Attributes:
         """Every attribute of the person, decided. Raises ValueError before the first look."""
@@ -151,8 +154,7 @@ class IdentityEstimator:
 
     def _weights(self) -> Array:
         """How much each look counts: by how frontal and how sharp it is; never nothing."""
-        sharp = np.array([float(np.abs(np.diff(look.eyes, axis=0)).mean()) for look in self._looks])
-        relative = sharp / max(float(np.median(sharp)), 1e-6)
+        relative = np.array(self._sharp) / max(float(np.median(self._sharp)), 1e-6)
         return np.array([look.weight for look in self._looks]) * np.clip(relative, 0.25, 1.0) + 1e-6
 
     def _colours(self, hat: bool, human: bool, glasses: bool, around: Array) -> Attributes:
