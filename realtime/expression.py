@@ -51,6 +51,7 @@ _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies 
 _OWN_CURVE = 0.25  # how much of the way corners hang at rest is the face's own; the rest of it is a smile or a frown
 _FROWN = 1.3  # the drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go
 _SETTLE, _LONGEST = 45.0, 900.0  # frames until a face's own rest outweighs the usual one; frames that rest remembers
+_SETTLE_MOUTH = 4.0  # the same of how high the mouth lies: until then one that lies low would look like a frown
 # How fast the open eye's figure follows wider and narrower eyes, per frame: while a face is new, and then.
 _NEW = 60
 _OPEN_NEW, _OPEN_THEN = (0.10, 0.01), (0.02, 0.002)
@@ -114,6 +115,7 @@ class Rest:
     def __init__(self) -> None:
         self._usual = np.array(list(USUAL.values()))
         self._mean = self._usual.copy()
+        self._mouth = self._usual[_UPPER]  # how high it lies
         self._count = 0.0
 
     def watch(self, now: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -121,6 +123,7 @@ class Rest:
         self._count = min(self._count + 1, _LONGEST)
         lids = [self._open(self._mean[lid], now[lid]) for lid in LIDS]
         self._mean += (now - self._mean) / (self._count + _SETTLE)
+        self._mouth += (now[_UPPER] - self._mouth) / (self._count + _SETTLE_MOUTH)
         self._mean[list(LIDS)] = lids
         self._mean[_FIXED] = self._usual[_FIXED]
         known = self._mean.copy()
@@ -130,7 +133,7 @@ class Rest:
     def _corners(self) -> npt.NDArray[np.float64]:
         """The corners at rest: as far below the upper lip as usual, and a part of what this face differs by."""
         usual, own = (figure[_CORNERS] - figure[_UPPER] for figure in (self._usual, self._mean))
-        return np.asarray(self._mean[_UPPER] + usual + _OWN_CURVE * (own - usual))
+        return np.asarray(self._mouth + usual + _OWN_CURVE * (own - usual))
 
     def _open(self, level: float, now: float) -> float:
         up, down = _OPEN_NEW if self._count <= _NEW else _OPEN_THEN

@@ -112,6 +112,11 @@ def test_rest_learns_a_mouth_that_lies_low_but_never_open_lips() -> None:
     assert abs(read(reader, **low)["corner_l"]) < 0.15
 
 
+def test_a_mouth_that_lies_low_does_not_frown_for_long() -> None:
+    low = {name: USUAL[name] - 0.08 for name in ("corner_l", "corner_r", "upper")}
+    assert read(MotionReader(), 15, **low)["corner_l"] > -0.25
+
+
 def test_a_lasting_frown_stays_a_frown() -> None:
     frown = {name: USUAL[name] - 0.08 for name in ("corner_l", "corner_r")}
     reader = MotionReader()
