@@ -51,7 +51,7 @@ _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies 
 _OWN_CURVE = 0.25  # how much of the way corners hang at rest is the face's own; the rest of it is a smile or a frown
 _FROWN = 1.3  # the drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go
 _SETTLE, _LONGEST = 45.0, 900.0  # frames until a face's own rest outweighs the usual one; frames that rest remembers
-_SETTLE_MOUTH = 4.0  # the same of how high the mouth lies: until then one that lies low would look like a frown
+_SETTLE_LOW = 4.0  # the same of a mouth that lies low, which would look like a frown until then
 # How fast the open eye's figure follows wider and narrower eyes, per frame: while a face is new, and then.
 _NEW = 60
 _OPEN_NEW, _OPEN_THEN = (0.10, 0.01), (0.02, 0.002)
@@ -123,7 +123,8 @@ class Rest:
         self._count = min(self._count + 1, _LONGEST)
         lids = [self._open(self._mean[lid], now[lid]) for lid in LIDS]
         self._mean += (now - self._mean) / (self._count + _SETTLE)
-        self._mouth += (now[_UPPER] - self._mouth) / (self._count + _SETTLE_MOUTH)
+        lower = now[_UPPER] < self._mouth  # a smile takes the lip up
+        self._mouth += (now[_UPPER] - self._mouth) / (self._count + (_SETTLE_LOW if lower else _SETTLE))
         self._mean[list(LIDS)] = lids
         self._mean[_FIXED] = self._usual[_FIXED]
         known = self._mean.copy()
