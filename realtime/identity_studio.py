@@ -72,6 +72,11 @@ class Studio:
         face = self._tracker.track(frame)
         return None if face is None else (face, self._aligner.align(frame, face))
 
+    def settle(self, photo: Frame) -> None:
+        """Look at a photo until the tracker has moved its square from what was detected to where the face is."""
+        for _ in range(_SETTLED):
+            self._tracker.track(photo)
+
     def look(self, frame: Frame) -> tuple[Look, Pixels] | None:
         """The evidence of one frame and its crop's pixels, or None without a face."""
         found = self.find(frame)
@@ -109,8 +114,7 @@ class Studio:
     def _frames(self, source: str, seconds: float) -> Iterator[Frame]:
         if Path(source).suffix.lower() in PHOTOS:
             photo = Frame(0, 0, read_photo(Path(source)))
-            for _ in range(_SETTLED):
-                self._tracker.track(photo)
+            self.settle(photo)
             yield photo
             return
         clock = SystemClock()

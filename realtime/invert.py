@@ -177,7 +177,9 @@ def _code(attributes: dict[str, float], model: BundledModel) -> npt.NDArray[np.f
 
 
 def _one_face(photo: Path, pixels: Pixels, studio: Studio) -> tuple[Face, Crop]:
-    found = studio.find(Frame(0, 0, pixels))
+    shown = Frame(0, 0, pixels)
+    studio.settle(shown)
+    found = studio.find(shown)
     if found is None:
         raise SourceError(f"no face was found in {photo}; give a photo that shows the whole face")
     return found

@@ -5,7 +5,7 @@ FaceMesh errs differently on the two, so their mean trembles less and is nearer 
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import cv2
 import numpy as np
@@ -38,20 +38,23 @@ class MirroredLook:
         rgb: the picture, begun or not. points: float32 [478, 3] in its pixels, as :class:`Mesh` gives them; None
         without a face: the next one is then shown to the graph anew.
         """
-        found = [] if self._looking is None else self._looking.result()
-        begun, self._looking = self._looking is not None, None
+        begun, self._looking = self._looking, None
+        found = [] if begun is None else begun.result()
         if points is None:
             self._following = False
             return None
         width = rgb.shape[1]
-        if not begun:  # it is shown which face to follow
+        if begun is None:  # it is shown which face to follow
             found = self._mesh.faces(surroundings(_mirror_image(rgb), _turned_over(points, width)))
         other = _turned_over(found[0], width) if found else None
         self._following = other is not None and _same(points, other)
         return points if other is None or not self._following else np.asarray((points + other) / 2, np.float32)
 
     def reset(self) -> None:
-        """Forget the face: equal to a new one."""
+        """Forget the face, and a look that was begun and not asked for: equal to a new one."""
+        if self._looking is not None:
+            wait([self._looking])
+            self._looking = None
         self._mesh.reset()
         self._following = False
 

@@ -215,6 +215,23 @@ def test_a_mirror_image_without_the_face_changes_nothing(once: Tracker) -> None:
     assert (seen != face.landmarks).any(), "and it is looked for anew in the next picture"
 
 
+@needs_media
+def test_a_look_that_was_begun_before_everything_is_forgotten_does_not_count(once: Tracker) -> None:
+    first, second = frames("d18", 2)
+    seen = []
+    for begun in (False, True):
+        face, look = once.track(first), MirroredLook(TrackingSettings())
+        assert face is not None
+        rgb = first.pixels[..., ::-1].copy()
+        if begun:
+            look.averaged(rgb, face.landmarks)
+            look.begin(rgb)
+            look.reset()
+        seen.append(look.averaged(second.pixels[..., ::-1].copy(), face.landmarks))
+        look.close()
+    np.testing.assert_array_equal(*seen)
+
+
 def test_starting_loads_no_heavy_package_and_says_nothing() -> None:
     code = (
         "import sys, numpy as np\n"
