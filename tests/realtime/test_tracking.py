@@ -218,10 +218,10 @@ def test_a_mirror_image_without_the_face_changes_nothing(once: Tracker) -> None:
 @needs_media
 def test_a_look_that_was_begun_before_everything_is_forgotten_does_not_count(once: Tracker) -> None:
     first, second = frames("d18", 2)
-    seen = []
+    face, seen = once.track(first), []
+    assert face is not None
     for begun in (False, True):
-        face, look = once.track(first), MirroredLook(TrackingSettings())
-        assert face is not None
+        look = MirroredLook(TrackingSettings())
         rgb = first.pixels[..., ::-1].copy()
         if begun:
             look.averaged(rgb, face.landmarks)
