@@ -603,7 +603,13 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
     // powers by repeated use of exp: half^shine = exp(shine * log(half)), log(1 - x) ~ -x - x^2/2 near the highlight
     F x = 1.f - half;
     F highlight = s.gloss * exp_(s.shine * (-x - .5f * x * x)) * shadow;
-    c = c + at(1.f, .98f, .95f) * highlight;
+    V shine = at(1.f, .98f, .95f);
+    M hairy = (hit.material == bc((float)HAIR)) | (hit.material == bc((float)BEARD));
+    if (any_of(hairy)) {   // light goes into hair before it comes back, so what shines has the hair's own hue
+        V own = s.albedo * (1.f / hi(hi(s.albedo.x, s.albedo.y), hi(s.albedo.z, .004f)));
+        shine = sel(hairy, mix(shine, own, bc(.65f)), shine);
+    }
+    c = c + shine * highlight;
     if (h.comic > .01f) c = mix(c, cel(s, nl * shadow, highlight, hit, unrotate(h.head, p), h), bc(h.comic));
     if (any_of(eye)) {   // two catch-lights, fixed to the camera, so that eyes live in any light
         F g1 = 1.f - clampf(dot(n, to_light(.30f, .42f, .85f)), 0.f, 1.f), g2 = 1.f - clampf(dot(n, to_light(-.34f, -.30f, .85f)), 0.f, 1.f);
