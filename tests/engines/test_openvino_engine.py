@@ -188,11 +188,14 @@ def test_bf16_is_used_where_avx_512_has_it(cap: str, tmp_path: Path, monkeypatch
 
 
 def test_what_is_not_rounded_is_done_in_bf16_where_the_processor_has_it(doubling: ov.Model, monkeypatch) -> None:
-    taken = []
-    compiled = openvino_engine._compiled
-    monkeypatch.setattr(
-        openvino_engine, "_compiled", lambda c, f, hints, last: taken.append(hints) or compiled(c, f, hints, last)
-    )
+    taken, compiled = [], openvino_engine._compiled
+    any_can = {"INFERENCE_PRECISION_HINT": "f32"}
+
+    def noting(core: ov.Core, file: ov.Model, hints: dict[str, object], last: bool) -> ov.CompiledModel:
+        taken.append(hints)
+        return compiled(core, file, hints | any_can, last)
+
+    monkeypatch.setattr(openvino_engine, "_compiled", noting)
     for able, floats in ((True, "bf16"), (False, "f32")):
         monkeypatch.setattr(openvino_engine, "has_bf16", lambda core, able=able: able)
         OpenVinoEngine(doubling, precision="int8")
