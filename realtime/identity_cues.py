@@ -180,8 +180,8 @@ def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
     the hue and chroma of all but that and what shines, which has the lamp's colour.
 
     Hair has bands of light and shade, of which the median of some places (``hair``) is now the one and now the other.
-    It stands for the hair where hardly any is seen. People's hair has more colour in the light than in the shade, more so
-    than drawn hair: by the shade alone brown hair came out nearly black (docs/decisions/0099).
+    It stands for the hair where hardly any is seen. People's hair has more colour in the light than in the shade, more
+    so than drawn hair: by the shade alone brown hair came out nearly black (docs/decisions/0099).
     """
     up = points[10, :2] - points[152, :2]
     line = points[list(HAIRLINE), :2]
