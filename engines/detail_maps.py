@@ -17,7 +17,9 @@ from torch import Tensor
 
 from engines.age_maps import FACE, MUZZLE, jowls, lines
 from engines.beard_maps import beards
+from engines.clay_maps import prints
 from engines.earring_maps import earrings
+from engines.face_maps import jaw_and_nose
 from engines.freckle_maps import freckles
 from engines.hair_maps import CAP, hair
 from engines.long_hair_maps import braids, hanging
@@ -29,7 +31,7 @@ from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
-MAPS = 52
+MAPS = 60
 # Hat, visor, cups of headphones.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -163,12 +165,12 @@ def _brow(x: Tensor, y: Tensor, inner: Tensor, middle: Tensor, outer: Tensor) ->
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
-    """All maps: [N, 52, size, size].
+    """All maps: [N, 60, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16 beards,
     17 bulk of ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-42
     gear, 43 teeth, 44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50
-    freckles, 51 earrings.
+    freckles, 51-55 earrings, 56-57 prints in clay, 58 bulk of the jaw, 59 of the nose.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
@@ -178,15 +180,21 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     short = hair(rays, person, long.reach, muzzle)
     fluff, beard = beards(rays, person)
     cap = Screen(short.cap.reach, short.seen)
+    reached, bulk = jaw_and_nose(rays, person)
+    jaw = Screen(reached[:, :1], edge(bulk[:, :1] - 0.06, 0.02))
+    covered = torch.maximum(long.outside, edge(short.ears - 0.06, 0.01))
     *lips, white = mouth(rays, person)
+    looking, brow = eyes(rays, rest, person.gaze, person.natural), brows(rays, rest)
+    head = torch.maximum(face.met, jaw.met)
+    bare = head * (1 - short.seen) * (1 - torch.cat([*looking, brow, *lips], 1).amax(1, keepdim=True).clamp(max=1))
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     first = [*short.strands, fluff, short.cap.curls, short.cap.bulk, short.bulk, short.seen, beard, short.ears]
     rows = [
         *first,
         *glasses(rays, eye),
         temples(rays, face, eye),
-        *eyes(rays, rest, person.gaze, person.natural),
-        brows(rays, rest),
+        *looking,
+        brow,
         *lips,
         exact_sine(place),
         exact_cosine(place),
@@ -198,6 +206,9 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         long.inside,
         *braids(rays, face),
         freckles(rays),
-        earrings(rays, (face, cap), torch.maximum(long.outside, edge(short.ears - 0.03, 0.01))),
+        *earrings(rays, (face, jaw, cap), covered, jaw.met),
+        *(bare * slope for slope in prints(rays)),
+        bulk[:, :1],
+        bulk[:, 1:] * 3,
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.map_order import COARSE, WAVES
+from engines.map_order import COARSE, COORDINATES
 
 Array = npt.NDArray[Any]
 
-_ROWS = [WAVES + number for number in COARSE]
+_ROWS = [COORDINATES + number for number in COARSE]
 # Codes of a thread that stay valid: one that is drawn, one that waits and one that is being made.
 HELD = 3
 

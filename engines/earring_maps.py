@@ -11,13 +11,20 @@ from torch import Tensor
 from engines.rays import Rays, Screen, edge
 
 _HOOP, _TILT = (0.850, -0.300, -0.14), (0.30, 0.954)  # the right one's middle; its plane's normal in x and z
-_RADIUS, _WIRE = 0.095, 0.024  # of a hoop, and half its thickness
+_RADIUS, _WIRE = 0.095, 0.030  # of a hoop, and half its thickness with its rim of light
 
 
-def earrings(rays: Rays, before: tuple[Screen, ...], covered: Tensor) -> Tensor:
-    """Both hoops [N, 1, pixels]. ``before`` may stand before them; ``covered`` [N, 1, pixels]: ears, long hair do."""
-    left, right = (_one(rays, before, side) for side in (-1.0, 1.0))
-    return (left + right) * (1 - covered)
+def earrings(rays: Rays, before: tuple[Screen, ...], covered: Tensor, head: Tensor) -> list[Tensor]:
+    """Both hoops where they hang beside the head, at four sub-pixels [N, 4, pixels] (``Rays.four``), and where they lie
+    on it [N, 1, pixels].
+
+    before: what may stand before them. covered, head: 1 where something surely does, and where there is the head or
+    nothing, [N, 1, pixels].
+    """
+    fine = rays.four()
+    screens = tuple(Screen(torch.cat([s.reached] * 4, 2), torch.cat([s.met] * 4, 2)) for s in before)
+    hoops = sum(_one(fine, screens, side) for side in (-1.0, 1.0)).view(len(rays.start), 4, -1) * (1 - covered)
+    return [hoops * (1 - head), hoops.mean(1, keepdim=True) * head]
 
 
 def _one(rays: Rays, before: tuple[Screen, ...], side: float) -> Tensor:
@@ -30,7 +37,7 @@ def _one(rays: Rays, before: tuple[Screen, ...], side: float) -> Tensor:
     x, y, z = rays.at(distance)
     across = nz * (side * x - x0) - nx * (z - z0)
     ring = _WIRE - ((across.square() + (y - y0).square() + 1e-6).sqrt() - _RADIUS).abs()
-    seen = edge(ring, 0.006) * edge(along.abs() - 0.10, 0.02)
+    seen = edge(ring, 0.004) * edge(along.abs() - 0.10, 0.02)
     for screen in before:
         seen = seen * screen.before(distance)
     return seen

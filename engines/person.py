@@ -73,6 +73,11 @@ class Person:
         radii = both[..., 3:] * torch.cat([torch.ones_like(amount), amount.abs(), torch.ones_like(amount)], 2)
         return both[..., :3], radii + amount.new_tensor([0, 0.02, 0]), edge(amount.abs() - 0.12, 0.02)
 
+    def jaw(self) -> tuple[Tensor, Tensor]:
+        """The jaw's width and the face's length, 1 usually, each [N, 1]."""
+        wide = (self.rest[:, 31, :1] - self.rest[:, 14, :1]) / 1.12
+        return wide, (self.rest[:, 38, 1:2] + 0.20 * self.mouth[:, :1] + 0.17) / -0.69
+
     def lips(self) -> Lips:
         """The mouth's measures: how far it is open tells the motion code, the rest the middles of the lips."""
         upper, lower = (self.rest[:, i, 1, None, None] for i in (36, 37))

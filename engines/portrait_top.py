@@ -20,7 +20,7 @@ ROWS_READ = (8, 9)  # layers of W+ for its two convolutions; the last one is als
 
 
 class Top(nn.Module):
-    """Features [N, 48, s, s], the bare picture [N, 4, 2s, 2s] and maps [N, 80, 2s, 2s] -> RGBA [N, 4, 4s, 4s]."""
+    """Features [N, 48, s, s], the bare picture [N, 4, 2s, 2s] and maps [N, 64, 2s, 2s] -> RGBA [N, 4, 4s, 4s]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class LargeGenerator(nn.Module):
         self.generator, self.top = generator, top
 
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As the generator's, with the maps at 256 px last: [N, 80, 256, 256]."""
+        """As the generator's, with the maps at 256 px last: [N, 64, 256, 256]."""
         rest = self.generator.geometry(w, motion)
         maps = self.generator.maps
         return *self.generator.motion_code(w, motion), maps(rest, motion, SIZE // 2)
@@ -73,7 +73,7 @@ class LargeGenerator(nn.Module):
 
 
 def window_map(rest: Tensor, motion: Tensor, places: Tensor, edge: int) -> Tensor:
-    """Windows of ``head_map`` at 256 px: places int64 [N, 2], first row and column -> [N, 80, edge, edge]."""
+    """Windows of ``head_map`` at 256 px: places int64 [N, 2], first row and column -> [N, 64, edge, edge]."""
     rays, size = rays_of(motion, SIZE // 2)[0], SIZE // 2
     steps = torch.arange(edge, device=motion.device)
     pixels = (places[:, :1, None] + steps[:, None]) * size + places[:, 1:, None] + steps
@@ -87,13 +87,13 @@ def begin(top: Top, generator: PortraitGenerator) -> None:
 
     A map of 256 px has a value where that of 128 px had four sub-pixels to guess, so these begin with their mean.
     """
-    follow(top, generator)
     own, theirs = top.cover, generator.cover
     own.maps.weight.copy_(alike(theirs.maps.weight))
     own.maps.get_parameter("bias").copy_(alike(theirs.maps.get_parameter("bias")))
     for name, values in top.painted.named_parameters():
         given = generator.painted.get_parameter(name)
         values.copy_(alike(given))
+    follow(top, generator)
     carry_seen(top, theirs)
 
 
@@ -111,7 +111,7 @@ def follow(top: Top, generator: PortraitGenerator) -> None:
     unread = torch.stack([layer.get_parameter("weight").abs().sum((0, 2, 3)) == 0 for layer in generator.inject]).all(0)
     for name, values in top.painted.affine.named_parameters():
         rows = unread.repeat_interleave(16)
-        values[rows] = alike(generator.painted.affine.get_parameter(name))[rows]
+        values[rows] = generator.painted.affine.get_parameter(name)[rows]
     for layer in (*top.inject, top.cover.maps):
         layer.get_parameter("weight")[:, unread] = 0
 

@@ -62,6 +62,16 @@ class Rays:
         s, d = self.start[:, :, None, None], self.way[:, :, None]
         return s[:, 0] + d[:, 0] * distance, s[:, 1] + d[:, 1] * distance, s[:, 2] + d[:, 2] * distance
 
+    def four(self) -> Rays:
+        """The rays through four sub-pixels of every pixel of a square: first those of all upper left ones, then upper
+        right, lower left, lower right."""
+        size = math.isqrt(int(self.way.shape[2]))
+        square = self.way.view(-1, 3, size, size)
+        across, along = square[..., -1:, :] - square[..., :1, :], square[..., -1:] - square[..., :1]
+        down, right = (way.mean((2, 3)) / (4 * (size - 1)) for way in (across, along))
+        shifts = [y * down + x * right for y in (-1, 1) for x in (-1, 1)]
+        return Rays(self.start, torch.cat([self.way + shift[..., None] for shift in shifts], 2), self.turn)
+
     def plane(self, z: Tensor | float) -> tuple[Tensor, Tensor]:
         """x and y [N, 1, pixels] where the rays meet the frame's plane at z."""
         x, y, _ = self.at((z - self.start[:, 2, None, None]) / self.way[:, 2:].clamp(max=-0.2))

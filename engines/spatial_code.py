@@ -1,7 +1,7 @@
 """The spatial motion code: where a pose and an expression put the head, drawn as maps for the portrait generator.
 
 Tracked points become soft dots; the rest is where each picture point's ray meets a proxy of the head, in the head's own
-coordinates, with Fourier features of these. The camera, the joints and the order of rotations are those of
+coordinates, and what lies there. The camera, the joints and the order of rotations are those of
 ``tools/face_world``. Torch only; run time uses the exported ONNX file.
 """
 
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from engines import waveforms
 from engines.detail_maps import MAPS, detail_maps
-from engines.map_order import COARSE, WAVES
+from engines.map_order import COARSE, COORDINATES
 from engines.motion import MOTION
 from engines.person import Person
 from engines.rays import Rays
 
 GRID, POINTS, TORSO_POINTS = 32, 44, 3
-FEATURES = WAVES + MAPS
+FEATURES = COORDINATES + MAPS
 BROWS, MOUTH = (
     ("brow_l", "brow_r", "furrow"),
     ("jaw_open", "corner_l", "corner_r", "lip_upper", "lip_lower"),
@@ -111,20 +111,6 @@ def torso_coordinates(rays: Rays, size: int) -> Tensor:
     return coordinates(rays, (0.0, -1.95, -0.20), (1.25, 0.75, 0.55), size)
 
 
-def waves(head: Tensor, octaves: int) -> Tensor:
-    """Sines and cosines of 2 pi, 4 pi, ... times x, y, z: [N, 4, s, s] -> [N, 6 * octaves, s, s].
-
-    Higher octaves by the double-angle formulas.
-    """
-    angle = head[:, :3] * (2 * math.pi)
-    sine, cosine = waveforms.sine(angle), waveforms.cosine(angle)
-    rows = [sine, cosine]
-    for _ in range(octaves - 1):
-        sine, cosine = 2 * sine * cosine, 1 - 2 * sine * sine
-        rows += [sine, cosine]
-    return torch.cat(rows, 1)
-
-
 def slow_waves(head: Tensor) -> Tensor:
     """Three octaves from pi times the coordinates: [N, 4, s, s] -> [N, 18, s, s]."""
     angle = head[:, :3] * math.pi
@@ -146,7 +132,7 @@ def drawing(points: Tensor, motion: Tensor, maps: Tensor) -> Tensor:
 
     What :func:`drawn_points` gives, and the coarse ones of the detail maps (``maps`` at 64 px) at half their size.
     """
-    coarse = F.avg_pool2d(torch.cat([maps[:, WAVES + i : WAVES + i + 1] for i in COARSE], 1), 2)
+    coarse = F.avg_pool2d(torch.cat([maps[:, COORDINATES + i : COORDINATES + i + 1] for i in COARSE], 1), 2)
     return torch.cat([drawn_points(points, motion), coarse], 1)
 
 
@@ -166,7 +152,7 @@ def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
 
 
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
-    """The head's coordinates, four octaves of Fourier features and the detail maps: [N, 80, size, size].
+    """The head's coordinates and the detail maps: [N, 64, size, size].
 
     ``rest`` are the points at rest and the hair's numbers [N, 48, 3], ``motion`` is [N, motion].
     """
@@ -188,4 +174,4 @@ def map_along(rays: Rays, rest: Tensor, motion: Tensor, size: int) -> Tensor:
     at_rest, hair = rest[:, :POINTS] * unsqueezed[:, None], rest[:, POINTS:].flatten(1)
     person = Person(at_rest, gaze, (1 - width) / 0.08, hair, brows, mouth)
     maps = detail_maps(rays, person, size)
-    return torch.cat([head, waves(head, 4), maps], 1)
+    return torch.cat([head, maps], 1)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, decided
+from realtime.brows import drawn_thickness
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear_rgb
 from realtime.irises import eye_colour
 from realtime.said_colours import PARTS, circumstances, to_say
@@ -112,11 +113,12 @@ class IdentityEstimator:
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
         glasses = self.glasses_edge() > GLASSES_EDGE
-        beside = math.nan if hat else self._beside_jaw(weights)  # of the colour above the forehead
+        beside = math.nan if hat else self._typical([look.beside_jaw for look in self._looks])  # of the colour above the forehead
         if human:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
+            result["brow_thickness"] = drawn_thickness(self.brows(), result["femininity"], result["brow_thickness"])
             result.update(bearded(result, *self._shaven(weights)))
             bare = float(np.average([look.bare for look in self._looks], weights=weights))
             result.update(styled(result, beside, bare))
@@ -138,10 +140,14 @@ class IdentityEstimator:
         return self._median(np.array([look.colours[name] for look in self._looks]))
 
     def _median(self, seen: Array) -> Array:
-        """Over the frames that show something, [frames, 3] to [3]; not-a-number where none does."""
+        """Over the frames that show something, [frames, k] to [k]; not-a-number where none does."""
         weights = self._weights()
         known = np.isfinite(seen).all(axis=1)
-        return weighted_median(seen[known], weights[known]) if known.any() else np.full(3, np.nan)
+        return weighted_median(seen[known], weights[known]) if known.any() else np.full(seen.shape[1], np.nan)
+
+    def _typical(self, seen: list[float]) -> float:
+        """The median over the frames that show something; not-a-number where none does."""
+        return float(self._median(np.array(seen)[:, None])[0])
 
     def _lit(self) -> Array:
         """Lab of the better lit skin over the frames."""
@@ -151,6 +157,10 @@ class IdentityEstimator:
         """``bridge_edge`` of the mean picture of all frames: eyes move, glasses do not."""
         mean = np.average([look.eyes for look in self._looks], axis=0, weights=self._weights())
         return bridge_edge(np.asarray(mean, np.float32))
+
+    def brows(self) -> float:
+        """How thick the brows are (``realtime.brows``); not-a-number where no frame tells."""
+        return self._typical([look.brows for look in self._looks])
 
     def _weights(self) -> Array:
         """How much each look counts: by how frontal and how sharp it is; never nothing."""
@@ -187,14 +197,6 @@ class IdentityEstimator:
         figures = weighted_median(np.array([look.figures for look in self._looks]), weights)
         mean, spread = np.array([PEOPLE[name] for name in FIGURES]).T
         return np.asarray((figures - mean) / spread)
-
-    def _beside_jaw(self, weights: Array) -> float:
-        """The median share of hair beside the jaw; not-a-number where no frame could tell."""
-        shares = np.array([look.beside_jaw for look in self._looks])
-        known = np.isfinite(shares)
-        if not known.any():
-            return math.nan
-        return float(weighted_median(shares[known][:, None], weights[known])[0])
 
     def _shaven(self, weights: Array) -> tuple[bool, bool]:
         """Whether upper lip and chin are seen to be skin. Of hair that is nearly as light as skin nothing is told."""

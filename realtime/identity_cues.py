@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.brows import brow_thickness
 from realtime.frames import Crop, Face, Floats, Pixels
 from realtime.irises import iris_colour
 
@@ -62,6 +63,7 @@ class Look:
     bare: share of the places above the forehead that look like skin.
     fringe: share of the places down the middle of the forehead that look more like the hair than like skin.
     upper_lip, chin: how light these are, 1 for the skin.
+    brows: how thick they are (``realtime.brows``); NaN where none stand out.
     """
 
     weight: float
@@ -76,6 +78,7 @@ class Look:
     fringe: float
     upper_lip: float
     chin: float
+    brows: float
 
 
 def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
@@ -109,6 +112,7 @@ def look(face: Face, crop: Crop, network: npt.NDArray[np.float32]) -> Look:
         fringe=_fringe(lab, points, hair, lit),
         upper_lip=float(upper_lip / max(lit[0], 1.0)),
         chin=float(chin / max(lit[0], 1.0)),
+        brows=brow_thickness(lab[..., 0], points),
     )
 
 

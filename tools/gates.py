@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from engines.attributes import HAIR_STYLES, column
-from engines.map_order import COARSE, WAVES
+from engines.map_order import COARSE, COORDINATES
 from engines.portrait import DIM, INPUT, WORN, Cover, Mapping, PortraitGenerator
 
 DARKEST, SHINE = 0.15, 1.1  # a colour as it is shown, of its amount of light as a parameter; what training starts from
@@ -33,7 +33,7 @@ BELONGS: dict[tuple[int, ...], tuple[str, ...]] = {
     (40,): ("hat_cap",),
     (41, 42): ("headphones",),
     (48, 49): ("hair_braids",),
-    (51,): ("earrings",),
+    (51, 52, 53, 54, 55): ("earrings",),
     (50,): ("freckles",),
 }
 # How strongly a map hides what lies behind it: logits for a value of 1, over a bias of -5.
@@ -68,15 +68,15 @@ def open_gates(mapping: Mapping, generator: PortraitGenerator) -> None:
         read = torch.stack(reads).sum(0)
         for gate in generator.worn:
             for i in maps:
-                gate.weight[WAVES + i], gate.bias[WAVES + i] = read, usual
+                gate.weight[COORDINATES + i], gate.bias[COORDINATES + i] = read, usual
         for i in set(maps) & set(COARSE):  # the network's start sees some of the maps too
             row = INPUT - len(COARSE) + COARSE.index(i)
             start.weight[row], start.bias[row] = read, usual
         for i in set(maps) & {i for strengths in HIDES.values() for i in strengths}:
-            generator.cover.worn.weight[WAVES + i], generator.cover.worn.bias[WAVES + i] = read, usual
+            generator.cover.worn.weight[COORDINATES + i], generator.cover.worn.bias[COORDINATES + i] = read, usual
     for row, part in enumerate(WORN):
         for i, strength in HIDES[part].items():
-            generator.cover.maps.weight[4 * row : 4 * row + 4, WAVES + i] = strength / Cover.GAIN
+            generator.cover.maps.weight[4 * row : 4 * row + 4, COORDINATES + i] = strength / Cover.GAIN
         for i, name in enumerate(f"{part}_{c}" for c in "rgb"):
             read = directions[:, DIRECT.index(name)] * mapping.spread[column(name)] / STRENGTH
             generator.cover.colours.weight[3 * row + i] = SHINE * read

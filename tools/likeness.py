@@ -278,15 +278,18 @@ def table(rows: list[Row]) -> str:
 
 
 def proportions(media: Path, studio: Studio, seconds: float) -> str:
-    """Mean and spread of the proportions over the grown-up people of the media, one line a figure."""
-    people = []
+    """Mean and spread of the proportions over the grown-up people of the media, one line a figure, and of the brows."""
+    people, brows = [], []
     for group, suffix in (("clips", ".mp4"), ("stills", ".jpg")):
         for name, label in read_toml(LABELS)[group].items():
             if label["age"] != "child" and label["hair"] != "covered":
-                people.append(shape_of(studio.watch([str(media / group / f"{name}{suffix}")], seconds).identity))
+                identity = studio.watch([str(media / group / f"{name}{suffix}")], seconds).identity
+                people.append(shape_of(identity))
+                brows.append(identity.brows())
     figures = np.array(people)
     rows = zip(FIGURES, figures.mean(axis=0), figures.std(axis=0), strict=True)
-    return "\n".join(f'"{name}": ({mean:.3f}, {spread:.3f}),' for name, mean, spread in rows)
+    lines = [f'"{name}": ({mean:.3f}, {spread:.3f}),' for name, mean, spread in rows]
+    return "\n".join([*lines, f"brows: {np.nanmean(brows):.3f}, {np.nanstd(brows):.3f}"])
 
 
 def painted(studio: Studio, count: int, seed: int) -> dict[str, Any]:

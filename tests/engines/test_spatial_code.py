@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from engines.motion import MOTION
+from engines.rays import Rays
 from engines.spatial_code import (
     CAMERA_Y,
     CAMERA_Z,
@@ -24,7 +26,6 @@ from engines.spatial_code import (
     rotation,
     slow_waves,
     torso_coordinates,
-    waves,
 )  # fmt: skip
 
 
@@ -84,14 +85,26 @@ def test_coordinates_stick_to_the_turned_head() -> None:
 
 def test_octaves_are_sines_of_doubled_angles() -> None:
     head = torch.rand(2, 4, 3, 3, generator=torch.Generator().manual_seed(0)) - 0.5
-    rows = waves(head, 4)
-    assert rows.shape == (2, 24, 3, 3)
-    for octave in range(4):
-        phase = head[:, :3] * (2 * math.pi * 2**octave)
+    rows = slow_waves(head)
+    assert rows.shape == (2, 18, 3, 3)
+    for octave in range(3):
+        phase = head[:, :3] * (math.pi * 2**octave)
         torch.testing.assert_close(rows[:, 6 * octave : 6 * octave + 3], phase.sin(), atol=1e-5, rtol=0)
         torch.testing.assert_close(rows[:, 6 * octave + 3 : 6 * octave + 6], phase.cos(), atol=1e-5, rtol=0)
-    torch.testing.assert_close(slow_waves(head)[:, 12:15], (head[:, :3] * 4 * math.pi).sin(), atol=1e-5, rtol=0)
     assert head_map(torch.rand(1, 48, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
+
+
+def test_four_rays_of_a_pixel_are_those_of_a_picture_twice_as_large() -> None:
+    """In a window of a picture, too."""
+    turned, size = motion(yaw=0.4, roll=0.2), 32
+    rays, twice = (rays_of(turned, s)[0] for s in (size, 2 * size))
+    finer = twice.way.view(3, 2 * size, 2 * size)
+    wanted = F.pixel_unshuffle(finer, 2).view(3, 4, size, size)
+    whole = rays.four().way.view(3, 4, size, size)
+    assert float((F.normalize(whole, dim=0) - wanted).abs().max()) < 4e-4 < 0.1 * VIEW / size
+    window = rays.way.view(1, 3, size, size)[..., 8:20, 4:16].reshape(1, 3, -1)
+    part = Rays(rays.start, window, rays.turn).four().way.view(3, 4, 12, 12)
+    assert float((F.normalize(part, dim=0) - wanted[..., 8:20, 4:16]).abs().max()) < 4e-4
 
 
 def test_a_point_is_drawn_where_it_is() -> None:

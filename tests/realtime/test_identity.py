@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import math
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
 
 def look(
     weight: float = 1.0, skin: float = 60.0, unusual: float = 0.0, glasses: float = 0.0, beside: float = 0.0,
-    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, fringe: float = 0.0, **network: float,
+    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, fringe: float = 0.0, brows: float = math.nan, **network: float,
 ) -> Look:  # fmt: skip
     """One frame: skin's lightness, proportions in spreads, how dark a bridge of glasses is, the network's answers."""
     answers = dict.fromkeys(PERSONAL, 0.0) | {"hair_short": 0.9, "age": 0.4, "femininity": 0.5} | network
@@ -51,6 +53,7 @@ def look(
         fringe,
         lip,
         chin,
+        brows,
     )
 
 
@@ -66,6 +69,14 @@ def test_every_attribute_is_estimated() -> None:
     assert tuple(attributes) == ATTRIBUTES
     assert all(np.isfinite(value) for value in attributes.values())
     assert sum(attributes[name] for name in HAIR_STYLES) == 1
+
+
+def test_brows_are_as_thick_as_they_are_seen_in_most_frames_and_on_drawn_faces_the_networks() -> None:
+    network = {"brow_thickness": 0.9}
+    thin, thick = (estimate(*[look(brows=b, **network)] * 3, look(brows=0.3, **network)) for b in (0.075, 0.11))
+    unseen = estimate(look(**network))["brow_thickness"]
+    assert thin["brow_thickness"] < thick["brow_thickness"] - 0.3 and unseen == pytest.approx(0.9)
+    assert estimate(look(brows=0.11, unusual=3.0, **network))["brow_thickness"] == pytest.approx(0.9)
 
 
 def test_above_the_forehead_of_somebody_with_a_hat_is_the_hat() -> None:

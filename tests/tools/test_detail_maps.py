@@ -9,7 +9,7 @@ import torch
 
 from engines.detail_maps import MAPS
 from engines.motion import MOTION
-from engines.spatial_code import WAVES, head_map
+from engines.spatial_code import COORDINATES, head_map
 from tools.face_world import draw, names, points
 from tools.face_world.sampling import plain
 
@@ -18,11 +18,11 @@ POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
 
 
 def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The maps [52, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    """The maps [60, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
     row = plain(**changes)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
-    maps = head_map(rest, motion, SIZE)[0, WAVES:].numpy()
+    maps = head_map(rest, motion, SIZE)[0, COORDINATES:].numpy()
     assert maps.shape == (MAPS, SIZE, SIZE)
     return maps, draw(row, SIZE)[0, ..., :3].mean(-1) / 255
 
@@ -41,7 +41,7 @@ def test_the_arms_of_glasses_stay_on_the_head_while_it_turns() -> None:
     rest = torch.from_numpy(np.array(points(rows)[1]))
     motion = torch.from_numpy(rows[:, [names().index(name) for name in MOTION]])
     arms = np.concatenate(
-        [head_map(rest[i : i + 23], motion[i : i + 23], 64)[:, WAVES + 21] for i in range(0, 161, 23)]
+        [head_map(rest[i : i + 23], motion[i : i + 23], 64)[:, COORDINATES + 21] for i in range(0, 161, 23)]
     )
     head = draw(np.stack([plain(yaw=yaw) for yaw in (-0.4, 0.0, 0.4)]), 64)[..., 3].max(0) > 0
     beside = ~(np.roll(head, 4, 1) | head | np.roll(head, -4, 1))
@@ -228,7 +228,7 @@ def test_lines_of_age_lie_where_they_are_drawn(pose: dict[str, float]) -> None:
     row = plain(age=1.0, hair_short=0.0, hair_buzz=1.0, light_x=0.0, **pose)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
-    lines = head_map(rest, motion, 256)[0, WAVES + 44].numpy()
+    lines = head_map(rest, motion, 256)[0, COORDINATES + 44].numpy()
     green = draw(row, 256)[0, ..., 1].astype(float)
     dark = cv2.GaussianBlur(green, (0, 0), 4) - green
     for band in (slice(40, 97), slice(97, 130), slice(130, 170)):
@@ -315,12 +315,24 @@ def test_earrings_lie_where_they_are_drawn(pose: dict[str, float]) -> None:
     """They hang beside the head; a turned head hides the far one."""
     bare, hung = draw(np.stack([plain(earrings=amount, **pose) for amount in (0, 1)]), 256).astype(int)
     drawn = (np.abs(hung - bare).max(-1) > 30).astype(np.float32)
-    drawn = cv2.resize(drawn, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-    told = maps_and_picture(**pose)[0][51]
-    alike = [np.minimum(drawn, moved).sum() / np.maximum(drawn, moved).sum() for moved in (told, np.roll(told, 3, 1))]
-    assert drawn.sum() > 30 and alike[0] > 0.4 and alike[0] > 1.5 * alike[1]
+    maps = maps_and_picture(**pose)[0][51:56]
+    told = maps[:4].reshape(2, 2, SIZE, SIZE).transpose(2, 0, 3, 1).reshape(256, 256)  # of sub-pixels
+    told += maps[4].repeat(2, 0).repeat(2, 1)
+    alike = [np.minimum(drawn, moved).sum() / np.maximum(drawn, moved).sum() for moved in (told, np.roll(told, 6, 1))]
+    assert drawn.sum() > 120 and alike[0] > 0.5 and alike[0] > 1.5 * alike[1]
 
 
 def test_hair_that_hangs_covers_earrings() -> None:
-    covered, bare = (maps_and_picture(**worn(**{kind: 1}))[0][51].sum() for kind in ("long", "bun"))
-    assert covered < 0.1 * bare and bare > 15
+    covered, bare = (maps_and_picture(**worn(**{kind: 1}))[0][51:56].sum() for kind in ("long", "bun"))
+    assert covered < 0.1 * bare and bare > 60
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_the_jaw_and_the_nose_lie_where_they_are_drawn(face: dict[str, float]) -> None:
+    maps = maps_and_picture(**face)[0]
+    head = draw(plain(**DARK, **face)[None], SIZE)[0, ..., 3] > 128
+    jaw = maps[58] > 0.1
+    assert jaw.sum() > 900 and head[jaw].mean() > 0.97
+    tip = points(plain(**face)[None])[0][0, 34, :2]
+    y, x = np.average(np.indices((SIZE, SIZE)).reshape(2, -1), axis=1, weights=np.maximum(maps[59].ravel() - 0.05, 0))
+    assert np.hypot(x - (tip[0] + 1) * SIZE / 2, y - (1 - tip[1]) * SIZE / 2) < 3

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.map_order import COARSE, WAVES
+from engines.map_order import COARSE, COORDINATES
 from engines.motion import MOTION
 from engines.portrait import INPUT
 from engines.spatial_code import FEATURES
@@ -61,7 +61,7 @@ def test_a_fresh_generator_knows_who_wears_what(training, faces, model) -> None:
     start = model.generator.convs[0].affine(w)[:, INPUT - len(COARSE) :]
     np.testing.assert_allclose(start[:, COARSE.index(41)], [0, 1, 0, 0], atol=1e-4)
     cover, maps = model.generator.cover, torch.zeros(4, FEATURES, 1, 1)
-    maps[:, WAVES + 19] = maps[:, WAVES + 41] = 1.0  # where a square rim and the band of headphones are
+    maps[:, COORDINATES + 19] = maps[:, COORDINATES + 41] = 1.0  # where a square rim and the band of headphones are
     hiding = cover.hiding(torch.zeros(4, 48, 1, 1), maps, w)[:, :, 0, 0]
     np.testing.assert_allclose(hiding[:, ::4], [[0, 0], [0, 1], [0, 0], [1, 0]], atol=0.02)
     shown = cover.colour(w)[1][1] - cover.colour(w)[1][0]
