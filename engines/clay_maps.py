@@ -5,7 +5,6 @@ Everybody has them on the maps: the generator scales them by W+. Torch only; run
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from engines.age_maps import FACE, MUZZLE

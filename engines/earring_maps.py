@@ -23,7 +23,8 @@ def earrings(rays: Rays, before: tuple[Screen, ...], covered: Tensor, head: Tens
     """
     fine = rays.four()
     screens = tuple(Screen(torch.cat([s.reached] * 4, 2), torch.cat([s.met] * 4, 2)) for s in before)
-    hoops = sum(_one(fine, screens, side) for side in (-1.0, 1.0)).view(len(rays.start), 4, -1) * (1 - covered)
+    left, right = (_one(fine, screens, side) for side in (-1.0, 1.0))
+    hoops = (left + right).view(len(rays.start), 4, -1) * (1 - covered)
     return [hoops * (1 - head), hoops.mean(1, keepdim=True) * head]
 
 

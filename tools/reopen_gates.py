@@ -1,4 +1,4 @@
-"""Teach a trained generator, without a step of training, who wears what it has lost: freckles, earrings, prints in clay.
+"""Teach a trained generator, without a step of training, who wears what it lost: freckles, earrings, prints in clay.
 
     python -m tools.reopen_gates runs/generator/checkpoint.pt [--data runs/faces] [--names freckles earrings prints]
 
@@ -6,8 +6,8 @@ What is small and rare hardly moves W, and what reads it off W drifts away while
 attributes gets a direction of W of its own again, as ``tools/gates.py`` gives it to a fresh generator: one in which W
 hardly moves, to which everything else that reads W is made blind (no picture changes by that), and along which the
 attribute then moves W. The gates of its map become the attribute itself, and what is painted for the map is what drawn
-heads with it differ by from the same heads without it. The convolutions leave it alone. Prints are too fine for a map to
-have each ridge where it is drawn, so they are painted as strong as drawn ones, wherever the map has them.
+heads with it differ by from the same heads without it. The convolutions leave it alone. Prints are too fine for a map
+to have each ridge where it is drawn, so they are painted as strong as drawn ones, wherever the map has them.
 
 The checkpoint (the weights and their moving average) is written anew; go on training with ``tools.train_generator``, or
 export it.

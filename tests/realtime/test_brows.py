@@ -58,7 +58,9 @@ def test_a_brow_on_its_sockets_shadow_is_measured_by_its_upper_half() -> None:
 
 
 @pytest.mark.parametrize(
-    "nothing", [{"depth": 4.0}, {"depth": 0.0, "shade": 30.0}, {"depth": 25.0, "soft": 9.0}], ids=["pale", "eye", "soft"]
+    "nothing",
+    [{"depth": 4.0}, {"depth": 0.0, "shade": 30.0}, {"depth": 25.0, "soft": 9.0}],
+    ids=["pale", "eye", "soft"],
 )
 def test_what_is_no_brow_has_no_thickness(nothing: dict[str, float]) -> None:
     """Pale brows, an eye's shadow alone, and shadows, which have no sharp edge."""

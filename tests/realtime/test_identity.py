@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +28,8 @@ SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
 
 def look(
     weight: float = 1.0, skin: float = 60.0, unusual: float = 0.0, glasses: float = 0.0, beside: float = 0.0,
-    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, fringe: float = 0.0, brows: float = math.nan, **network: float,
+    redder: float = 7.0, lip: float = 0.7, chin: float = 0.7, fringe: float = 0.0, brows: float = math.nan,
+    **network: float,
 ) -> Look:  # fmt: skip
     """One frame: skin's lightness, proportions in spreads, how dark a bridge of glasses is, the network's answers."""
     answers = dict.fromkeys(PERSONAL, 0.0) | {"hair_short": 0.9, "age": 0.4, "femininity": 0.5} | network
