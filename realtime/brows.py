@@ -14,30 +14,26 @@ Array = npt.NDArray[np.float64]
 
 # FaceMesh's upper and lower edge of the brows, from the nose outwards; the inner end is left out, where a frown lies.
 _EDGES = (((107, 66, 105, 63), (55, 65, 52, 53)), ((336, 296, 334, 293), (285, 295, 282, 283)))
-# How far it is looked below and above a brow's middle, and around it for the darkest place, over the distance of the
-# outer eye corners; and in how many steps.
-_BELOW, _ABOVE, _AROUND, _STEPS = 0.13, 0.16, 0.07, 59
+# How far it is looked below and above a brow's middle, over the distance of the outer eye corners, and in how many
+# steps; and between which of these the darkest place of a brow lies: further down it is the socket's.
+_BELOW, _ABOVE, _STEPS = 0.13, 0.16, 59
+_LOWEST, _HIGHEST = 19, 40
 _SKIN = 85.0  # percentile of what lies above the darkest place that is skin: of a fringe little is
 _FAINTEST = 8.0  # depth in lightness from which a valley is a brow
 _SOFTEST = 0.05  # a brow's upper edge is sharper, from a quarter to three quarters of its depth; a shadow's is not
 _FEWEST = 2  # of six places
 
-# What is usual before cameras (tools/likeness.py --proportions), how thick that is drawn, how much differences grow.
-_USUAL, _DRAWN, _STRONGER = 0.092, 0.060, 1.25
-_OF_ONE = (0.064, 0.040)  # how thick brows of 1 are drawn, masculine and feminine: ``head_of`` in head.h
-_DRAWN_FROM, _DRAWN_TO = 0.6, 1.7  # as the heads for training have them
+# Mean and spread over the people of the test media (tools/likeness.py --proportions), and of the avatars' attribute.
+_PEOPLE, _AVATARS, _MOST_SPREADS = (0.089, 0.0135), (1.0, 0.30), 1.8
 
 
-def drawn_thickness(seen: float, femininity: float, otherwise: float) -> float:
-    """The avatar's ``brow_thickness`` for brows that are seen so thick (:func:`brow_thickness`): the same for a man and
-    a woman with the same brows, though of unknown people a woman's are drawn thinner.
-
-    otherwise: what it is where ``seen`` is not-a-number.
-    """
+def drawn_thickness(seen: float, otherwise: float) -> float:
+    """The avatar's ``brow_thickness``, as unusual among avatars as brows that are seen so thick
+    (:func:`brow_thickness`) are among people; ``otherwise`` where ``seen`` is not-a-number."""
     if not np.isfinite(seen):
         return otherwise
-    wanted = _DRAWN * (seen / _USUAL) ** _STRONGER
-    return float(np.clip(wanted / np.interp(femininity, (0, 1), _OF_ONE), _DRAWN_FROM, _DRAWN_TO))
+    spreads = float(np.clip((seen - _PEOPLE[0]) / _PEOPLE[1], -_MOST_SPREADS, _MOST_SPREADS))
+    return _AVATARS[0] + _AVATARS[1] * spreads
 
 
 def brow_thickness(lightness: Array, points: Array) -> float:
@@ -70,10 +66,9 @@ def _valley(profile: npt.NDArray[np.float32]) -> float:
     deepest next to the eye. A brow that lies on the shadow of its eye has no lower edge, and is twice as thick as it
     is above its darkest place."""
     step = (_BELOW + _ABOVE) / (_STEPS - 1)
-    middle, near = round(_BELOW / step), round(_AROUND / step)
-    darkest = middle - near + int(profile[middle - near : middle + near + 1].argmin())
+    darkest = _LOWEST + int(profile[_LOWEST : _HIGHEST + 1].argmin())
     skin, dark = float(np.percentile(profile[darkest:], _SKIN)), float(profile[darkest])
-    if skin - dark < _FAINTEST or darkest <= middle - near + 2:
+    if skin - dark < _FAINTEST or darkest == _LOWEST:
         return float("nan")
     rises = [int((profile[darkest:] > dark + part * (skin - dark)).argmax()) for part in (0.25, 0.5, 0.75)]
     if (rises[2] - rises[0]) * step > _SOFTEST:

@@ -120,7 +120,7 @@ class IdentityEstimator:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
-            result["brow_thickness"] = drawn_thickness(self.brows(), result["femininity"], result["brow_thickness"])
+            result["brow_thickness"] = drawn_thickness(self.brows(), result["brow_thickness"])
             result.update(bearded(result, *self._shaven(weights)))
             bare = float(np.average([look.bare for look in self._looks], weights=weights))
             result.update(styled(result, beside, bare))
