@@ -21,7 +21,7 @@ from engines.clay_maps import prints
 from engines.earring_maps import earrings
 from engines.face_maps import jaw_and_nose
 from engines.freckle_maps import freckles
-from engines.hair_maps import CAP, hair
+from engines.hair_maps import CAP, Hair, hair
 from engines.long_hair_maps import braids, hanging
 from engines.mouth_maps import mouth
 from engines.person import Person
@@ -164,6 +164,19 @@ def _brow(x: Tensor, y: Tensor, inner: Tensor, middle: Tensor, outer: Tensor) ->
     return band(away / (0.75 + 0.55 * c - 1.05 * c * c), 0.045)
 
 
+def around_the_jaw(
+    rays: Rays, person: Person, face: Screen, hair: Hair, hanging: Tensor, features: Tensor
+) -> list[Tensor]:
+    """Earrings at four sub-pixels and on the head, prints in clay across and upwards, the jaw's bulk and the nose's: 9
+    maps. ``features`` [N, K, pixels] are 1 where a face has no skin."""
+    reached, bulk = jaw_and_nose(rays, person)
+    jaw = Screen(reached[:, :1], edge(bulk[:, :1] - 0.06, 0.02))
+    cap = Screen(hair.cap.reach, hair.seen)
+    hoops = earrings(rays, (face, jaw, cap), torch.maximum(hanging, edge(hair.ears - 0.06, 0.01)), jaw.met)
+    skin = torch.maximum(face.met, jaw.met) * (1 - hair.seen) * (1 - features.amax(1, keepdim=True).clamp(max=1))
+    return [*hoops, *(skin * slope for slope in prints(rays)), bulk[:, :1], bulk[:, 1:] * 3]
+
+
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     """All maps: [N, 60, size, size].
 
@@ -179,14 +192,8 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     muzzle = Screen.of(rays.ellipsoids(*(rays.way.new_tensor([part]) for part in MUZZLE)))
     short = hair(rays, person, long.reach, muzzle)
     fluff, beard = beards(rays, person)
-    cap = Screen(short.cap.reach, short.seen)
-    reached, bulk = jaw_and_nose(rays, person)
-    jaw = Screen(reached[:, :1], edge(bulk[:, :1] - 0.06, 0.02))
-    covered = torch.maximum(long.outside, edge(short.ears - 0.06, 0.01))
     *lips, white = mouth(rays, person)
     looking, brow = eyes(rays, rest, person.gaze, person.natural), brows(rays, rest)
-    head = torch.maximum(face.met, jaw.met)
-    bare = head * (1 - short.seen) * (1 - torch.cat([*looking, brow, *lips], 1).amax(1, keepdim=True).clamp(max=1))
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     first = [*short.strands, fluff, short.cap.curls, short.cap.bulk, short.bulk, short.seen, beard, short.ears]
     rows = [
@@ -206,9 +213,6 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         long.inside,
         *braids(rays, face),
         freckles(rays),
-        *earrings(rays, (face, jaw, cap), covered, jaw.met),
-        *(bare * slope for slope in prints(rays)),
-        bulk[:, :1],
-        bulk[:, 1:] * 3,
+        *around_the_jaw(rays, person, face, short, long.outside, torch.cat([*looking, brow, *lips], 1)),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)
