@@ -81,4 +81,4 @@ def test_freckles_darken_and_earrings_are_gold_and_opaque_each_at_its_own_sub_pi
     own = torch.stack([earrings[i, :, i] for i in range(4)])
     assert (own[:, 3] > 0.85).all() and (own[:, 0] > own[:, 1]).all() and (own[:, 1] > own[:, 2]).all()
     assert torch.equal(earrings[:4] != 0, torch.eye(4, dtype=torch.bool)[:, None].expand(-1, 4, -1))
-    assert earrings[4, 3].abs().max() < 0.1, "on a head there is nothing behind them to hide"
+    assert 0 <= earrings[4, 3].mean() < 0.6 * own[:, 3].mean(), "on a head they hide what is drawn, not what is empty"

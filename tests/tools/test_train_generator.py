@@ -54,7 +54,7 @@ def test_a_fresh_generator_knows_who_wears_what(training, faces, model) -> None:
     attributes = torch.from_numpy(np.stack(people))[:, faces.attribute]
     w = model.mapping(attributes)
     for gate in model.generator.worn:
-        worn = gate(w)[:, 28:]
+        worn = gate(w)[:, COORDINATES:]
         np.testing.assert_allclose(worn[:, 41], [0, 1, 0, 0], atol=1e-4)
         np.testing.assert_allclose(worn[:, 10], [0, 0, 1, 0], atol=1e-4)
         np.testing.assert_allclose(worn[:, (18, 19, 20)].T, [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]], atol=1e-4)
