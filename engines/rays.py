@@ -62,15 +62,13 @@ class Rays:
         s, d = self.start[:, :, None, None], self.way[:, :, None]
         return s[:, 0] + d[:, 0] * distance, s[:, 1] + d[:, 1] * distance, s[:, 2] + d[:, 2] * distance
 
-    def four(self) -> Rays:
-        """The rays through four sub-pixels of every pixel of a square: first those of all upper left ones, then upper
-        right, lower left, lower right."""
+    def quarters(self) -> tuple[Tensor, Tensor]:
+        """How directions of a square change by a quarter of a pixel to the right and down: [N, 3] each."""
         size = math.isqrt(int(self.way.shape[2]))
         square = self.way.view(-1, 3, size, size)
-        across, along = square[..., -1:, :] - square[..., :1, :], square[..., -1:] - square[..., :1]
-        down, right = (way.mean((2, 3)) / (4 * (size - 1)) for way in (across, along))
-        shifts = [y * down + x * right for y in (-1, 1) for x in (-1, 1)]
-        return Rays(self.start, torch.cat([self.way + shift[..., None] for shift in shifts], 2), self.turn)
+        across, along = square[..., -1:] - square[..., :1], square[..., -1:, :] - square[..., :1, :]
+        right, down = (way.mean((2, 3)) / (4 * (size - 1)) for way in (across, along))
+        return right, down
 
     def plane(self, z: Tensor | float) -> tuple[Tensor, Tensor]:
         """x and y [N, 1, pixels] where the rays meet the frame's plane at z."""

@@ -94,17 +94,21 @@ def test_octaves_are_sines_of_doubled_angles() -> None:
     assert head_map(torch.rand(1, 48, 3), motion(), 8).shape == (1, FEATURES, 8, 8)
 
 
-def test_four_rays_of_a_pixel_are_those_of_a_picture_twice_as_large() -> None:
+def test_a_quarter_of_a_pixel_leads_to_the_rays_of_a_picture_twice_as_large() -> None:
     """In a window of a picture, too."""
     turned, size = motion(yaw=0.4, roll=0.2), 32
     rays, twice = (rays_of(turned, s)[0] for s in (size, 2 * size))
     finer = twice.way.view(3, 2 * size, 2 * size)
     wanted = F.pixel_unshuffle(finer, 2).view(3, 4, size, size)
-    whole = rays.four().way.view(3, 4, size, size)
-    assert float((F.normalize(whole, dim=0) - wanted).abs().max()) < 4e-4 < 0.1 * VIEW / size
+
+    def four(of: Rays, edge: int) -> torch.Tensor:
+        right, down = (step[..., None] for step in of.quarters())
+        ways = torch.stack([of.way + y * down + x * right for y in (-1, 1) for x in (-1, 1)], 2)
+        return F.normalize(ways.view(3, 4, edge, edge), dim=0)
+
+    assert float((four(rays, size) - wanted).abs().max()) < 4e-4 < 0.1 * VIEW / size
     window = rays.way.view(1, 3, size, size)[..., 8:20, 4:16].reshape(1, 3, -1)
-    part = Rays(rays.start, window, rays.turn).four().way.view(3, 4, 12, 12)
-    assert float((F.normalize(part, dim=0) - wanted[..., 8:20, 4:16]).abs().max()) < 4e-4
+    assert float((four(Rays(rays.start, window, rays.turn), 12) - wanted[..., 8:20, 4:16]).abs().max()) < 4e-4
 
 
 def test_a_point_is_drawn_where_it_is() -> None:
