@@ -17,7 +17,6 @@ from torch import Tensor
 
 from engines.age_maps import FACE, MUZZLE, jowls, lines
 from engines.beard_maps import beards
-from engines.clay_maps import prints
 from engines.earring_maps import earrings
 from engines.face_maps import jaw_and_nose
 from engines.freckle_maps import freckles
@@ -31,7 +30,7 @@ from engines.waveforms import cosine as exact_cosine
 from engines.waveforms import sine as exact_sine
 
 HAT_RIBS = 34.0  # tools/face_world/gear.h
-MAPS = 60
+MAPS = 58
 # Hat, visor, cups of headphones.
 GEAR = (
     ((0.0, 0.24, -0.10), (0.95, 0.96, 1.0)),
@@ -164,26 +163,22 @@ def _brow(x: Tensor, y: Tensor, inner: Tensor, middle: Tensor, outer: Tensor) ->
     return band(away / (0.75 + 0.55 * c - 1.05 * c * c), 0.045)
 
 
-def around_the_jaw(
-    rays: Rays, person: Person, face: Screen, hair: Hair, hanging: Tensor, features: Tensor
-) -> list[Tensor]:
-    """Earrings at four sub-pixels and on the head, prints in clay across and upwards, the jaw's bulk and the nose's: 9
-    maps. ``features`` [N, K, pixels] are 1 where a face has no skin."""
+def around_the_jaw(rays: Rays, person: Person, face: Screen, hair: Hair, hanging: Tensor) -> list[Tensor]:
+    """Earrings at four sub-pixels and on the head, the jaw's bulk and the nose's: 7 maps."""
     reached, bulk = jaw_and_nose(rays, person)
     jaw = Screen(reached[:, :1], edge(bulk[:, :1] - 0.06, 0.02))
     cap = Screen(hair.cap.reach, hair.seen)
-    hoops = earrings(rays, (face, jaw, cap), torch.maximum(hanging, edge(hair.ears - 0.06, 0.01)), jaw.met)
-    skin = torch.maximum(face.met, jaw.met) * (1 - hair.seen) * (1 - features.amax(1, keepdim=True).clamp(max=1))
-    return [*hoops, *(skin * slope for slope in prints(rays)), bulk[:, :1], bulk[:, 1:] * 3]
+    covered = torch.maximum(hanging, edge(hair.ears - 0.06, 0.01))
+    return [*earrings(rays, (face, jaw, cap), covered, jaw.met), bulk[:, :1], bulk[:, 1:] * 3]
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
-    """All maps: [N, 60, size, size].
+    """All maps: [N, 58, size, size].
 
     0-7 strands, 8-11 fluff of beards and curls, 12-14 bulk of cap, bell, bun, 15 what of the cap is hair, 16 beards,
     17 bulk of ears, 18-20 glasses, 21 their arms, 22-27 eyes, 28 brows, 29-31 lips, 32-35 place on the face, 36-42
     gear, 43 teeth, 44-45 what age leaves, 46-47 hanging hair from outside and inside, 48-49 braids and their bumps, 50
-    freckles, 51-55 earrings, 56-57 prints in clay, 58 bulk of the jaw, 59 of the nose.
+    freckles, 51-55 earrings, 56 bulk of the jaw, 57 of the nose.
     """
     rest = person.rest
     eye = (rest[:, 17, :2] + rest[:, 0, :2] * rest.new_tensor([-1.0, 1.0])) / 2  # both, the left one mirrored
@@ -193,15 +188,14 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
     short = hair(rays, person, long.reach, muzzle)
     fluff, beard = beards(rays, person)
     *lips, white = mouth(rays, person)
-    looking, brow = eyes(rays, rest, person.gaze, person.natural), brows(rays, rest)
     place = torch.cat(rays.plane(0.80), 1) * (math.pi / 2)
     first = [*short.strands, fluff, short.cap.curls, short.cap.bulk, short.bulk, short.seen, beard, short.ears]
     rows = [
         *first,
         *glasses(rays, eye),
         temples(rays, face, eye),
-        *looking,
-        brow,
+        *eyes(rays, rest, person.gaze, person.natural),
+        brows(rays, rest),
         *lips,
         exact_sine(place),
         exact_cosine(place),
@@ -213,6 +207,6 @@ def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:
         long.inside,
         *braids(rays, face),
         freckles(rays),
-        *around_the_jaw(rays, person, face, short, long.outside, torch.cat([*looking, brow, *lips], 1)),
+        *around_the_jaw(rays, person, face, short, long.outside),
     ]
     return torch.cat(rows, 1).view(-1, MAPS, size, size)

@@ -132,7 +132,7 @@ class Cover(nn.Module):
         return self.GAIN * self.maps.get_parameter("bias")
 
     def hiding(self, x: Tensor, features: Tensor, w: Tensor) -> Tensor:
-        """x [N, C, s, s], features [N, 64, s, s], w [N, 256] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
+        """x [N, C, s, s], features [N, 62, s, s], w [N, 256] -> 0..1, four sub-pixels a part: [N, 8, s, s]."""
         matrix = self.matrix(w)
         if x.shape[0] == 1:  # as the live program draws
             hidden = F.conv2d(features, matrix[0, :, :, None, None])
@@ -244,7 +244,7 @@ class PortraitGenerator(nn.Module):
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The spatial motion code of w [N, 256] (shape, layer 0) and motion [N, motion], at 32, 64 and 128 px.
 
-        [N, 136, 32, 32], [N, 64, 64, 64] and [N, 64, 128, 128].
+        [N, 136, 32, 32], [N, 62, 64, 64] and [N, 62, 128, 128].
         """
         rest = self.geometry(w, motion)
         fine = self.maps(rest, motion, 128)

@@ -20,7 +20,7 @@ ROWS_READ = (8, 9)  # layers of W+ for its two convolutions; the last one is als
 
 
 class Top(nn.Module):
-    """Features [N, 48, s, s], the bare picture [N, 4, 2s, 2s] and maps [N, 64, 2s, 2s] -> RGBA [N, 4, 4s, 4s]."""
+    """Features [N, 48, s, s], the bare picture [N, 4, 2s, 2s] and maps [N, 62, 2s, 2s] -> RGBA [N, 4, 4s, 4s]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class LargeGenerator(nn.Module):
         self.generator, self.top = generator, top
 
     def motion_code(self, w: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As the generator's, with the maps at 256 px last: [N, 64, 256, 256]."""
+        """As the generator's, with the maps at 256 px last: [N, 62, 256, 256]."""
         rest = self.generator.geometry(w, motion)
         maps = self.generator.maps
         return *self.generator.motion_code(w, motion), maps(rest, motion, SIZE // 2)
@@ -73,7 +73,7 @@ class LargeGenerator(nn.Module):
 
 
 def window_map(rest: Tensor, motion: Tensor, places: Tensor, edge: int) -> Tensor:
-    """Windows of ``head_map`` at 256 px: places int64 [N, 2], first row and column -> [N, 64, edge, edge]."""
+    """Windows of ``head_map`` at 256 px: places int64 [N, 2], first row and column -> [N, 62, edge, edge]."""
     rays, size = rays_of(motion, SIZE // 2)[0], SIZE // 2
     steps = torch.arange(edge, device=motion.device)
     pixels = (places[:, :1, None] + steps[:, None]) * size + places[:, 1:, None] + steps

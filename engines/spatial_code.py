@@ -152,7 +152,7 @@ def drawn_points(points: Tensor, motion: Tensor) -> Tensor:
 
 
 def head_map(rest: Tensor, motion: Tensor, size: int) -> Tensor:
-    """The head's coordinates and the detail maps: [N, 64, size, size].
+    """The head's coordinates and the detail maps: [N, 62, size, size].
 
     ``rest`` are the points at rest and the hair's numbers [N, 48, 3], ``motion`` is [N, motion].
     """

@@ -53,7 +53,7 @@ MADE_LARGE = dict.fromkeys(
 class MotionCode(nn.Module):
     """w [N, 256] and motion [N, motion] -> what ``engines/drawings.py`` makes the spatial motion code of.
 
-    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 64, 128, 128]. Its file holds no rays, which
+    The start [N, 114, 32, 32] without the coarse maps, and the maps [N, 62, 128, 128]. Its file holds no rays, which
     would be a third of it: it makes them, from what seems an input.
     """
 
@@ -74,7 +74,7 @@ class MotionCode(nn.Module):
 
 
 class LargeMotionCode(MotionCode):
-    """The same, and the maps [N, 64, 256, 256]."""
+    """The same, and the maps [N, 62, 256, 256]."""
 
     sizes = (SIZE // 4, SIZE // 2)
 

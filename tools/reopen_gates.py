@@ -1,13 +1,12 @@
-"""Teach a trained generator, without a step of training, who wears what it lost: freckles, earrings, prints in clay.
+"""Teach a trained generator, without a step of training, who wears what it has lost: freckles, earrings.
 
-    python -m tools.reopen_gates runs/generator/checkpoint.pt [--data runs/faces] [--names freckles earrings prints]
+    python -m tools.reopen_gates runs/generator/checkpoint.pt [--data runs/faces] [--names freckles earrings]
 
 What is small and rare hardly moves W, and what reads it off W drifts away while W is trained. So each of these
 attributes gets a direction of W of its own again, as ``tools/gates.py`` gives it to a fresh generator: one in which W
 hardly moves, to which everything else that reads W is made blind (no picture changes by that), and along which the
 attribute then moves W. The gates of its map become the attribute itself, and what is painted for the map is what drawn
-heads with it differ by from the same heads without it. The convolutions leave it alone. Prints are too fine for a map
-to have each ridge where it is drawn, so they are painted as strong as drawn ones, wherever the map has them.
+heads with it differ by from the same heads without it. The convolutions leave it alone.
 
 The checkpoint (the weights and their moving average) is written anew; go on training with ``tools.train_generator``, or
 export it.
@@ -34,9 +33,7 @@ from tools.gates import STRENGTH
 from tools.train_generator import Faces, Model, attribute_names
 from tools.training import write
 
-MAPS_OF = {"freckles": (50,), "earrings": (51, 52, 53, 54, 55), "prints": (56, 57)}  # engines/detail_maps.py
-TOLD_BY = {"prints": "domain_clay"}  # attributes of other names
-PRINTS = (0.015, 0.045)  # how much lighter a slope of 1 is, across and upwards: light comes from above
+MAPS_OF = {"freckles": (50,), "earrings": (51, 52, 53, 54, 55)}  # engines/detail_maps.py
 PAIRS = 120  # heads that are drawn with and without
 SUB_PIXELS = (51, 52, 53, 54)  # of what hangs beside the head: maps that paint one of four sub-pixels each
 
@@ -62,8 +59,6 @@ def blind(generator: PortraitGenerator, directions: Tensor, mean: Tensor) -> Non
 @torch.no_grad()
 def differences(name: str, seed: int = 0) -> Tensor:
     """What the maps of an attribute at 1 add to premultiplied RGBA, at four sub-pixels a channel: [maps, 16]."""
-    if name == "prints":
-        return torch.tensor(PRINTS)[:, None] * torch.tensor([1.0, 1.0, 1.0, 0.0]).repeat_interleave(4)
     random = np.random.default_rng(seed)
     heads = np.stack([perform(person(random), random) for _ in range(PAIRS)])
     pictures = []
@@ -96,9 +91,8 @@ def reopen(model: Model, attributes: Tensor, directions: Tensor, added: dict[str
     last.bias.copy_(others @ last.bias)
     mapping.straight.weight.copy_(others @ mapping.straight.weight)
     for (name, paint), direction in zip(added.items(), directions, strict=True):
-        told_by = column(TOLD_BY.get(name, name))
-        mapping.straight.weight[:, told_by] += STRENGTH * direction
-        read, usual = direction * mapping.spread[told_by] / STRENGTH, mapping.mean[told_by]
+        mapping.straight.weight[:, column(name)] += STRENGTH * direction
+        read, usual = direction * mapping.spread[column(name)] / STRENGTH, mapping.mean[column(name)]
         painted = generator.painted.affine
         for number, values in zip(MAPS_OF[name], paint, strict=True):
             row = COORDINATES + number

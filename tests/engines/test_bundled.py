@@ -145,7 +145,7 @@ def test_shapes_are_those_of_the_design() -> None:
     (w,) = model.mapping.infer(np.concatenate([attributes, toon], 1))
     assert w.shape == (1, 256)
     codes = model.drawer.motion_code.infer(w, np.array([list(AT_REST.values())], np.float32))
-    assert [code.shape for code in codes] == [(1, 136, 32, 32), (1, 64, 64, 64), (1, 64, 128, 128)]
+    assert [code.shape for code in codes] == [(1, 136, 32, 32), (1, 62, 64, 64), (1, 62, 128, 128)]
     (rgba,) = model.drawer.synthesis.infer(np.repeat(w[:, None], LAYERS, axis=1), *codes)
     assert rgba.shape == (1, 4, 256, 256) and np.isfinite(rgba).all()
 

@@ -18,7 +18,7 @@ POSE = {"yaw": 0.35, "pitch": -0.12, "roll": 0.15}
 
 
 def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The maps [60, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
+    """The maps [58, 128, 128] and the drawn head's brightness [128, 128] in 0..1."""
     row = plain(**changes)[None]
     rest = torch.from_numpy(np.array(points(row)[1]))
     motion = torch.from_numpy(row[:, [names().index(name) for name in MOTION]])
@@ -331,8 +331,8 @@ def test_hair_that_hangs_covers_earrings() -> None:
 def test_the_jaw_and_the_nose_lie_where_they_are_drawn(face: dict[str, float]) -> None:
     maps = maps_and_picture(**face)[0]
     head = draw(plain(**DARK, **face)[None], SIZE)[0, ..., 3] > 128
-    jaw = maps[58] > 0.1
+    jaw = maps[56] > 0.1
     assert jaw.sum() > 900 and head[jaw].mean() > 0.97
     tip = points(plain(**face)[None])[0][0, 34, :2]
-    y, x = np.average(np.indices((SIZE, SIZE)).reshape(2, -1), axis=1, weights=np.maximum(maps[59].ravel() - 0.05, 0))
+    y, x = np.average(np.indices((SIZE, SIZE)).reshape(2, -1), axis=1, weights=np.maximum(maps[57].ravel() - 0.05, 0))
     assert np.hypot(x - (tip[0] + 1) * SIZE / 2, y - (1 - tip[1]) * SIZE / 2) < 3

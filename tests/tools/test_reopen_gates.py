@@ -53,7 +53,7 @@ def test_what_is_blind_sees_the_mean_whatever_is_there() -> None:
 
 
 def test_gates_become_the_attribute_and_paint_follows() -> None:
-    from tools.reopen_gates import MAPS_OF, TOLD_BY, reopen, unused
+    from tools.reopen_gates import MAPS_OF, reopen, unused
     from tools.train_generator import Model
 
     torch.manual_seed(0)
@@ -64,7 +64,7 @@ def test_gates_become_the_attribute_and_paint_follows() -> None:
     reopen(model, attributes, directions, paints)
     codes = model.mapping(attributes)
     for name, rows in MAPS_OF.items():
-        amount = attributes[:, column(TOLD_BY.get(name, name))]
+        amount = attributes[:, column(name)]
         for number, paint in zip(rows, paints[name], strict=True):
             row = COORDINATES + number
             for gate in model.generator.worn:
