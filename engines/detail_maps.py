@@ -169,7 +169,8 @@ def around_the_jaw(rays: Rays, person: Person, face: Screen, hair: Hair, hanging
     jaw = Screen(reached[:, :1], edge(bulk[:, :1] - 0.06, 0.02))
     cap = Screen(hair.cap.reach, hair.seen)
     covered = torch.maximum(hanging, edge(hair.ears - 0.06, 0.01))
-    return [*earrings(rays, (face, jaw, cap), covered, jaw.met), bulk[:, :1], bulk[:, 1:] * 3]
+    nose = bulk[:, 1:] * 3  # it is small, and what is near 0 is learnt slowly
+    return [*earrings(rays, (face, jaw, cap), covered, jaw.met), bulk[:, :1], nose]
 
 
 def detail_maps(rays: Rays, person: Person, size: int) -> Tensor:

@@ -18,8 +18,8 @@ def earrings(rays: Rays, before: tuple[Screen, ...], covered: Tensor, head: Tens
     """Both hoops where they hang beside the head, at four sub-pixels (upper left, upper right, lower left, lower right)
     [N, 4, pixels], and where they lie on it [N, 1, pixels].
 
-    before: what may stand before them. covered, head: 1 where something surely does, and where there is the head or
-    nothing, [N, 1, pixels].
+    before: what may stand before them. covered: 1 where something surely does, [N, 1, pixels]. head: 1 on the head,
+    [N, 1, pixels].
     """
     left, right = (_one(rays, before, side) for side in (-1.0, 1.0))
     hoops = (left + right) * (1 - covered)
@@ -43,7 +43,7 @@ def _one(rays: Rays, before: tuple[Screen, ...], side: float) -> Tensor:
     sideways, upwards = across / far, up / far
     steps = [_moved(rays.start, step, side) for step in rays.quarters()]
     right, down = (sideways * a[:, None, None] + upwards * u[:, None, None] for a, u in steps)
-    radii = torch.cat([far + y * down + x * right for y in (-1, 1) for x in (-1, 1)], 1)
+    radii = torch.cat([far + below * down + beside * right for below in (-1, 1) for beside in (-1, 1)], 1)
     return edge(_WIRE - (radii - _RADIUS).abs(), 0.004) * seen
 
 

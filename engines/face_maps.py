@@ -1,4 +1,5 @@
-"""Maps of what a face consists of: the jaw's bulk and the nose's, by ``skull`` in ``tools/face_world/world.h``.
+"""Maps of what a face consists of: the jaw's bulk and the nose's, by ``skull`` and ``world`` in
+``tools/face_world/world.h``.
 
 Torch only; run time uses the exported ONNX file.
 """

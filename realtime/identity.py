@@ -113,9 +113,8 @@ class IdentityEstimator:
         unusual = self._unusual(weights)
         human = float(np.sqrt(np.mean(unusual**2))) < _INHUMAN
         glasses = self.glasses_edge() > GLASSES_EDGE
-        beside = (
-            math.nan if hat else self._typical([look.beside_jaw for look in self._looks])
-        )  # of the colour above the forehead
+        # Of the colour above the forehead.
+        beside = math.nan if hat else self._typical([look.beside_jaw for look in self._looks])
         if human:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
