@@ -3,7 +3,8 @@
     canvas = canvas (1 - m) + fill m                   for every cover
     canvas = canvas (1 - o a) + o (colours, being multiplied by a)      for every portrait
 
-Sources: Porter and Duff 1984, "Compositing digital images"; colours are multiplied by alpha before they are
+Sources: Porter and Duff 1984, "Compositing digital images"; Keys 1981, "Cubic convolution interpolation for digital
+image processing", with a of -0.75 as ``cv2.INTER_CUBIC`` has it; colours are multiplied by alpha before they are
 interpolated, or the colour of clear pixels would shine through.
 """
 
@@ -24,6 +25,7 @@ NUMBERS = 17
 CELLS = 32  # a cover's colours are so many each way at most
 COLOURS = CELLS * CELLS * 3  # bytes before its mask
 NOWHERE = (0, 0, 0, 0)
+UPRIGHT = 1e-6  # a smaller turn is none, nor a smaller enlargement
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def overlay_heads(
 
     1. Cover: enlarge mask and colours bilinearly to the box, the mask to whole levels, and blend. Where it is 255
        nothing of the picture is left.
-    2. Read the portrait's level: colour and alpha limited, faded, averaged; clear outside; bilinear in between.
+    2. Read the portrait's level: colour and alpha limited, faded, averaged; clear outside; in between by cubics where it
+       is only moved and enlarged, the result limited to 0..1, else bilinear.
     3. Blend by alpha and opacity.
     4. Round, once.
 
@@ -99,7 +102,7 @@ def _overlay_heads_reference(canvas: Tensor, portraits: Tensor, fade: Tensor, pl
         # 2. Read the portrait's level.
         level = _level(portrait, fade, int(row[6]), row[7] > 0)
         u, v = (row[3 * k] * x + row[3 * k + 1] * y + row[3 * k + 2] for k in (0, 1))
-        over = _sampled(level, u, v) * row[8]
+        over = (_cubic if _enlarges(row) else _sampled)(level, u, v) * row[8]
         # 3. Blend by alpha and opacity.
         drawn = over[..., :3].flip(2) * 255 + drawn * (1 - over[..., 3:])
     # 4. Round, once.
@@ -141,6 +144,30 @@ def _sampled(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
             read = values[j.clamp(0, edge - 1), i.clamp(0, edge - 1)]
             result += torch.where(there, share, torch.zeros_like(share))[..., None] * read
     return result
+
+
+def _enlarges(row: Sequence[float]) -> bool:
+    return abs(row[1]) + abs(row[3]) < UPRIGHT and row[0] < 1 - UPRIGHT
+
+
+def _cubic(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """[S, S, C] at x, y [...]: [..., C], by cubics, 0..1; nothing outside."""
+    edge, left, top = len(values), x.floor(), y.floor()
+    result = torch.zeros(*x.shape, values.shape[2]).to(values)
+    for down in range(-1, 3):
+        for across in range(-1, 3):
+            i, j = left.long() + across, top.long() + down
+            share = _weight((x - i).abs()) * _weight((y - j).abs())
+            there = (i >= 0) & (j >= 0) & (i < edge) & (j < edge)
+            read = values[j.clamp(0, edge - 1), i.clamp(0, edge - 1)]
+            result += torch.where(there, share, torch.zeros_like(share))[..., None] * read
+    return result.clamp(0, 1)
+
+
+def _weight(d: Tensor) -> Tensor:
+    near = (1.25 * d - 2.25) * d * d + 1
+    far = ((-0.75 * d + 3.75) * d - 6) * d + 3
+    return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
 
 
 def _overlay_heads_kernel(

@@ -2,7 +2,8 @@
 //
 //   m(p)     = bilinear mask of the box, to whole levels, / 255
 //   canvas   = canvas (1 - m) + fill m                            for every cover, whose colours fill is enlarged as m is
-//   d(p)     = bilinear portrait at into (p, 1), clear outside;  a pixel of it is (min(colour, a), a), a within 0..1, faded
+//   d(p)     = portrait at into (p, 1), clear outside, by cubics (Keys 1981, a = -0.75) where it is only moved and enlarged,
+//              else bilinear;  a pixel of it is (min(colour, a), a), a within 0..1, faded
 //   canvas   = canvas (1 - o d.a) + o d.colour                    for every portrait, and rounded in the end
 //
 // canvas: bytes BGR [height, width, 3]. portraits: floats RGBA [heads, edge, edge, 4], colours multiplied by alpha.
@@ -61,7 +62,14 @@ DEVICE void add(Float4& sum, const Float4& p, float share) {
     sum.x += p.x * share, sum.y += p.y * share, sum.z += p.z * share, sum.w += p.w * share;
 }
 
-// True where the portrait reaches this pixel.
+// How much pixels at -1, 0, 1 and 2 count at f.
+DEVICE void cubic(float (&share)[4], float f) {
+    const float g = 1 - f;
+    share[0] = ((-0.75f * (f + 1) + 3.75f) * (f + 1) - 6) * (f + 1) + 3, share[1] = (1.25f * f - 2.25f) * f * f + 1;
+    share[2] = (1.25f * g - 2.25f) * g * g + 1, share[3] = ((-0.75f * (g + 1) + 3.75f) * (g + 1) - 6) * (g + 1) + 3;
+}
+
+// True where the portrait reaches this pixel. What lies further than a pixel beside it would only be taken off.
 DEVICE bool laid(
     float (&bgr)[3], const float* place, const Float4* portrait, const float* fade, int edge, int x, int y
 ) {
@@ -72,10 +80,19 @@ DEVICE bool laid(
     const float left = floorf(u), top = floorf(v), fx = u - left, fy = v - top;
     const int ix = int(left), iy = int(top);
     Float4 sum{0, 0, 0, 0};
-    add(sum, drawn(portrait, fade, edge, level, fades, ix, iy), (1 - fx) * (1 - fy));
-    add(sum, drawn(portrait, fade, edge, level, fades, ix + 1, iy), fx * (1 - fy));
-    add(sum, drawn(portrait, fade, edge, level, fades, ix, iy + 1), (1 - fx) * fy);
-    add(sum, drawn(portrait, fade, edge, level, fades, ix + 1, iy + 1), fx * fy);
+    if (fabsf(place[1]) + fabsf(place[3]) < 1e-6f && place[0] < 1 - 1e-6f) {
+        float across[4], down[4];
+        cubic(across, fx), cubic(down, fy);
+        for (int row = 0; row < 4; row++)
+            for (int column = 0; column < 4; column++)
+                add(sum, drawn(portrait, fade, edge, level, fades, ix + column - 1, iy + row - 1), across[column] * down[row]);
+        sum = Float4{limited(sum.x, 0.f, 1.f), limited(sum.y, 0.f, 1.f), limited(sum.z, 0.f, 1.f), limited(sum.w, 0.f, 1.f)};
+    } else {
+        add(sum, drawn(portrait, fade, edge, level, fades, ix, iy), (1 - fx) * (1 - fy));
+        add(sum, drawn(portrait, fade, edge, level, fades, ix + 1, iy), fx * (1 - fy));
+        add(sum, drawn(portrait, fade, edge, level, fades, ix, iy + 1), (1 - fx) * fy);
+        add(sum, drawn(portrait, fade, edge, level, fades, ix + 1, iy + 1), fx * fy);
+    }
     const float opacity = place[8], under = 1 - sum.w * opacity, over = 255 * opacity;
     bgr[0] = sum.z * over + bgr[0] * under, bgr[1] = sum.y * over + bgr[1] * under, bgr[2] = sum.x * over + bgr[2] * under;
     return true;

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -121,6 +123,20 @@ def test_a_halved_portrait_is_its_means():
     got = overlay_heads(canvas, portraits, fade, rows, covers, impl="reference")
     wanted = portraits[0, ..., :3].reshape(16, 2, 16, 2, 3).mean((1, 3)).flip(2) * 255
     assert (got - wanted).abs().max() <= 0.51
+
+
+@emulated
+@pytest.mark.parametrize("impl", ["emulated", "reference"])
+def test_an_enlarged_portrait_is_interpolated_by_cubics(impl):
+    canvas, portraits, fade, _, covers = _given((48, 48), Place(TURNED), edge=16)
+    canvas[:], portraits[:] = 0, (portraits.clamp(0, 1) * 255).round() / 255
+    portraits[..., 3] = 1
+    rows = torch.tensor([Place((1 / 3, 0, -1 / 3, 0, 1 / 3, -1 / 3)).numbers()])
+    got = overlay_heads(canvas, portraits, fade, rows, covers, impl=impl).numpy()
+    colours = (portraits[0, ..., :3].flip(2) * 255).numpy().astype(np.uint8)
+    wanted = cv2.resize(colours, (48, 48), interpolation=cv2.INTER_CUBIC).astype(int)
+    difference = np.abs(got - wanted)[6:-6, 6:-6]  # edges are repeated there
+    assert difference.max() <= 2 and difference.mean() < 0.5
 
 
 def test_errors_say_what_was_wanted():

@@ -56,7 +56,7 @@ def noise(width, height, number=0, seed=0):
 
 
 def near(got, wanted):
-    """Within two levels but for steep edges: the processor places portraits to 1/32 or 0.06 of a pixel."""
+    """Within two levels but for steep edges: the processor places portraits to 1/32 or 0.03 of a pixel."""
     difference = np.abs(got.astype(int) - wanted)
     assert got.shape == wanted.shape and difference.mean() < 0.5
     assert difference.max() <= 6 and (difference <= 2).mean() > 0.995, (difference.max(), (difference > 2).mean())
