@@ -58,8 +58,8 @@ def overlay_heads(
 
     1. Cover: enlarge mask and colours bilinearly to the box, the mask to whole levels, and blend. Where it is 255
        nothing of the picture is left.
-    2. Read the portrait's level: colour and alpha limited, faded, averaged; clear outside; in between by cubics where it
-       is only moved and enlarged, the result limited to 0..1, else bilinear.
+    2. Read the portrait's level: colour and alpha limited, faded, averaged; clear outside; in between by cubics where
+       it is only moved and enlarged, the result limited to 0..1, else bilinear.
     3. Blend by alpha and opacity.
     4. Round, once.
 
