@@ -62,11 +62,10 @@ DEVICE void add(Float4& sum, const Float4& p, float share) {
     sum.x += p.x * share, sum.y += p.y * share, sum.z += p.z * share, sum.w += p.w * share;
 }
 
-// How much pixels at -1, 0, 1 and 2 count at f.
-DEVICE void cubic(float (&share)[4], float f) {
-    const float g = 1 - f;
-    share[0] = ((-0.75f * (f + 1) + 3.75f) * (f + 1) - 6) * (f + 1) + 3, share[1] = (1.25f * f - 2.25f) * f * f + 1;
-    share[2] = (1.25f * g - 2.25f) * g * g + 1, share[3] = ((-0.75f * (g + 1) + 3.75f) * (g + 1) - 6) * (g + 1) + 3;
+// How much a pixel at this distance counts, at most 2.
+DEVICE float cubic(float distance) {
+    const float d = fabsf(distance);
+    return d <= 1 ? (1.25f * d - 2.25f) * d * d + 1 : ((-0.75f * d + 3.75f) * d - 6) * d + 3;
 }
 
 // True where the portrait reaches this pixel. What lies further than a pixel beside it would only be taken off.
@@ -81,11 +80,11 @@ DEVICE bool laid(
     const int ix = int(left), iy = int(top);
     Float4 sum{0, 0, 0, 0};
     if (fabsf(place[1]) + fabsf(place[3]) < 1e-6f && place[0] < 1 - 1e-6f) {
-        float across[4], down[4];
-        cubic(across, fx), cubic(down, fy);
-        for (int row = 0; row < 4; row++)
-            for (int column = 0; column < 4; column++)
-                add(sum, drawn(portrait, fade, edge, level, fades, ix + column - 1, iy + row - 1), across[column] * down[row]);
+        for (int row = iy - 1; row < iy + 3; row++) {
+            const float down = cubic(v - row);
+            for (int column = ix - 1; column < ix + 3; column++)
+                add(sum, drawn(portrait, fade, edge, level, fades, column, row), cubic(u - column) * down);
+        }
         sum = Float4{limited(sum.x, 0.f, 1.f), limited(sum.y, 0.f, 1.f), limited(sum.z, 0.f, 1.f), limited(sum.w, 0.f, 1.f)};
     } else {
         add(sum, drawn(portrait, fade, edge, level, fades, ix, iy), (1 - fx) * (1 - fy));
