@@ -11,7 +11,7 @@ interpolated, or the colour of clear pixels would shine through.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -102,7 +102,8 @@ def _overlay_heads_reference(canvas: Tensor, portraits: Tensor, fade: Tensor, pl
         # 2. Read the portrait's level.
         level = _level(portrait, fade, int(row[6]), row[7] > 0)
         u, v = (row[3 * k] * x + row[3 * k + 1] * y + row[3 * k + 2] for k in (0, 1))
-        over = (_cubic if _enlarges(row) else _sampled)(level, u, v) * row[8]
+        weight, reach = (_cubic, 2) if _enlarges(row) else (_linear, 1)
+        over = _sampled(level, u, v, weight, reach).clamp(0, 1) * row[8]
         # 3. Blend by alpha and opacity.
         drawn = over[..., :3].flip(2) * 255 + drawn * (1 - over[..., 3:])
     # 4. Round, once.
@@ -132,42 +133,32 @@ def _level(portrait: Tensor, fade: Tensor, level: int, fades: bool) -> Tensor:
     return whole.reshape(edge, step, edge, step, 4).mean(dim=(1, 3))
 
 
-def _sampled(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """[S, S, C] at x, y [...]: [..., C], bilinear; nothing outside."""
+def _sampled(values: Tensor, x: Tensor, y: Tensor, weight: Callable[[Tensor], Tensor], reach: int) -> Tensor:
+    """[S, S, C] at x, y [...]: [..., C], so many pixels to each side by weights of distances; nothing outside."""
     edge, left, top = len(values), x.floor(), y.floor()
     result = torch.zeros(*x.shape, values.shape[2]).to(values)
-    for down in (0, 1):
-        for across in (0, 1):
+    for down in range(1 - reach, 1 + reach):
+        for across in range(1 - reach, 1 + reach):
             i, j = left.long() + across, top.long() + down
-            share = (1 - (x - i).abs()) * (1 - (y - j).abs())
+            share = weight((x - i).abs()) * weight((y - j).abs())
             there = (i >= 0) & (j >= 0) & (i < edge) & (j < edge)
             read = values[j.clamp(0, edge - 1), i.clamp(0, edge - 1)]
             result += torch.where(there, share, torch.zeros_like(share))[..., None] * read
     return result
 
 
+def _linear(distance: Tensor) -> Tensor:
+    return 1 - distance
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Up to a distance of 2."""
+    d = distance
+    return torch.where(d <= 1, (1.25 * d - 2.25) * d * d + 1, ((-0.75 * d + 3.75) * d - 6) * d + 3)
+
+
 def _enlarges(row: Sequence[float]) -> bool:
     return abs(row[1]) + abs(row[3]) < UPRIGHT and row[0] < 1 - UPRIGHT
-
-
-def _cubic(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """[S, S, C] at x, y [...]: [..., C], by cubics, 0..1; nothing outside."""
-    edge, left, top = len(values), x.floor(), y.floor()
-    result = torch.zeros(*x.shape, values.shape[2]).to(values)
-    for down in range(-1, 3):
-        for across in range(-1, 3):
-            i, j = left.long() + across, top.long() + down
-            share = _weight((x - i).abs()) * _weight((y - j).abs())
-            there = (i >= 0) & (j >= 0) & (i < edge) & (j < edge)
-            read = values[j.clamp(0, edge - 1), i.clamp(0, edge - 1)]
-            result += torch.where(there, share, torch.zeros_like(share))[..., None] * read
-    return result.clamp(0, 1)
-
-
-def _weight(d: Tensor) -> Tensor:
-    near = (1.25 * d - 2.25) * d * d + 1
-    far = ((-0.75 * d + 3.75) * d - 6) * d + 3
-    return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
 
 
 def _overlay_heads_kernel(

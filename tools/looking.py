@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from realtime.frames import Floats, Frame, Portrait, Transform
+from realtime.identity_studio import VIEW_PX, on_paper
 from realtime.tracking import Tracker
-
-VIEW_PX = 512
-GREY = 150
 
 
 def look(tracker: Tracker, frame: Frame) -> Floats | None:
@@ -25,8 +22,5 @@ def on_grey(portrait: Portrait) -> tuple[npt.NDArray[np.uint8], Transform]:
     Enlarged bilinearly, as all figures were measured: in a picture enlarged as on air FaceMesh trembles a little more.
     """
     step = VIEW_PX / portrait.pixels.shape[0]
-    alpha = portrait.pixels[..., 3:].astype(np.float32) / 255
-    flat = np.round(portrait.pixels[..., :3] * alpha + GREY * (1 - alpha)).astype(np.uint8)
-    view = np.asarray(cv2.resize(flat, (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
     back = np.array([[1 / step, 0, 0.5 / step - 0.5], [0, 1 / step, 0.5 / step - 0.5], [0, 0, 1]])
-    return view, portrait.transform @ back
+    return on_paper(portrait.pixels, VIEW_PX), portrait.transform @ back
