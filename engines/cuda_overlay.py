@@ -73,7 +73,7 @@ class OverlayEngine:
     """Frames of one size.
 
     drawing: what draws so many faces at a time. height, width: of the pictures. faces: at most.
-    fade: float32 [2, S] of 0..1: how a portrait that fades does so along its rows and its columns.
+    fade: float32 [S, S] of 0..1: how much of each pixel is seen of a portrait that fades.
     graph: false runs every launch by itself, with the same results. On a processor (for tests) there are no graphs.
 
     Raises EngineError when the GPU fails.

@@ -39,7 +39,7 @@ class Draws(Protocol):
     def whole_frames(self, height: int, width: int, faces: int, fade: Floats) -> OverlayEngine | None:
         """What draws whole pictures with so many faces at most, from codes on; None where the processor puts them in.
 
-        fade: float32 [2, S] of 0..1: how a portrait that fades does so along its rows and its columns.
+        fade: float32 [S, S] of 0..1: how much of each pixel is seen of a portrait that fades.
         """
 
     def describe(self) -> str:

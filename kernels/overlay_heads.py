@@ -33,7 +33,7 @@ class Place:
     """Where a portrait is drawn and what is covered before, in one row: the two need not belong together.
 
     into: canvas pixels to pixels of the portrait's level, rows of [2, 3]. level: how often the portrait is halved by
-        means, for a place that is as small. fades: towards the portrait's edges, as ``fade`` says. opacity: 0 to 1.
+        means, for a place that is as small. fades: as ``fade`` says. opacity: 0 to 1.
     box: left, top, width, height of what is covered, whole pixels; no width, nothing. mask, cells: width and height of
         the cover's mask and of its colours.
     """
@@ -64,18 +64,18 @@ def overlay_heads(
     4. Round, once.
 
     canvas: uint8 BGR [H, W, 3]. portraits: float32 RGBA [N, S, S, 4], colours multiplied by alpha, 0..1; what is beyond
-    is limited. fade: float32 [2, S] of 0..1, of the portrait's rows and of its columns. places: float32 [N, 17], see
-    :class:`Place`; rows may lie apart. covers: uint8 [N, 3072 or more], colours [cells, cells, 3], then from byte 3072
-    on the mask.
+    is limited. fade: float32 [S, S] of 0..1: how much of each pixel is seen of a portrait that fades. places: float32
+    [N, 17], see :class:`Place`; rows may lie apart. covers: uint8 [N, 3072 or more], colours [cells, cells, 3], then from
+    byte 3072 on the mask.
 
     Returns uint8 [H, W, 3]. Raises ValueError for shapes that do not fit, ImplementationUnavailable.
     """
     count, size = len(portraits), portraits.shape[1:2]
     fits = canvas.ndim == 3 and canvas.shape[2] == 3 and canvas.dtype == covers.dtype == torch.uint8
-    fits = fits and portraits.shape[1:] == (*size, *size, 4) and fade.shape == (2, *size) and covers.ndim == 2
+    fits = fits and portraits.shape[1:] == (*size, *size, 4) and fade.shape == (*size, *size) and covers.ndim == 2
     if not fits or places.shape != (count, NUMBERS) or len(covers) != count or covers.shape[1] < COLOURS:
         got = ", ".join(str(list(t.shape)) for t in (canvas, portraits, fade, places, covers))
-        wanted = f"uint8 [H, W, 3], [N, S, S, 4], [2, S], [N, {NUMBERS}], uint8 [N, {COLOURS} or more]"
+        wanted = f"uint8 [H, W, 3], [N, S, S, 4], [S, S], [N, {NUMBERS}], uint8 [N, {COLOURS} or more]"
         raise ValueError(f"the shapes are {got}; wanted {wanted}")
     fast = kernel(impl, _overlay_heads_kernel, [canvas, portraits, fade, places, covers])
     run = choose("overlay_heads", impl, _overlay_heads_reference, *fast)
@@ -128,7 +128,7 @@ def _level(portrait: Tensor, fade: Tensor, level: int, fades: bool) -> Tensor:
     alpha = portrait[..., 3:].clamp(0, 1)
     whole = torch.cat([torch.minimum(portrait[..., :3].clamp_min(0), alpha), alpha], 2)
     if fades:
-        whole = whole * (fade[0, :, None] * fade[1])[..., None]
+        whole = whole * fade[..., None]
     edge, step = len(whole) >> level, 1 << level
     return whole.reshape(edge, step, edge, step, 4).mean(dim=(1, 3))
 

@@ -75,6 +75,7 @@ _BEARDS, _BEARD_ON_HER = ("beard", "goatee", "moustache", "stubble"), 0.95
 _DARK_HAIR, _SHAVEN = 0.6, 0.8
 # Short dark hair on real faces is taken for a buzz cut, and, though there is hair above the forehead, for a bald head.
 _TAKEN_FOR, _BARE = 0.2, 0.5
+_TURTLENECK = 0.75  # of ``collar``: of real clothes the network says about a hood's 0.5, whatever they are
 _HANGING = 0.5  # share of the forehead under a fringe; the network sees none on real faces
 
 
@@ -123,6 +124,7 @@ class IdentityEstimator:
             result.update(bearded(result, *self._shaven(weights)))
             bare = float(np.average([look.bare for look in self._looks], weights=weights))
             result.update(styled(result, beside, bare))
+            result["collar"] = float(result["collar"] > _TURTLENECK)
             hanging = float(np.average([look.fringe for look in self._looks], weights=weights))
             result["fringe"] = max(result["fringe"], float(hanging > _HANGING and not hat))
         else:  # of drawn faces, which it was trained on, the network knows the hair better than all of this

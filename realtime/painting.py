@@ -17,8 +17,11 @@ from realtime.covering import blend, cover_heads
 from realtime.frames import AnyPortrait, Face, Floats, Frame, Picture, Pixels, Portrait, Transform
 from realtime.warping import warp
 
-# A bust fades out over these parts of the portrait's height, and over this much at its sides.
-_FADE_FROM, _FADE_TO, _FADE_ASIDE = 0.86, 0.985, 0.06
+# A bust fades out over these parts of the portrait's height: on the bare neck in the middle, into the person's own, and
+# aside below hair that hangs and above the shoulders; in between over these distances from the middle; and over this
+# much of the width at its sides.
+_NECK, _ASIDE, _BETWEEN = (0.80, 0.88), (0.86, 0.91), (0.13, 0.23)
+_FADE_SIDES = 0.06
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,10 +114,12 @@ def _reach(alpha: Pixels, transform: Transform, shape: tuple[int, ...]) -> tuple
 
 
 def fade(size: int) -> Floats:
-    """How an overlaid bust fades along its rows and its columns: float32 [2, size] of 0..1."""
+    """How much is seen of each pixel of an overlaid bust: float32 [size, size] of 0..1."""
     at = (np.arange(size) + 0.5) / size
-    down = 1 - _smooth((at - _FADE_FROM) / (_FADE_TO - _FADE_FROM))
-    return np.asarray(np.stack([down, _smooth(np.minimum(at, 1 - at) / _FADE_ASIDE)]), np.float32)
+    aside = _smooth((np.abs(at - 0.5) - _BETWEEN[0]) / (_BETWEEN[1] - _BETWEEN[0]))
+    first, last = (neck + (low - neck) * aside for neck, low in zip(_NECK, _ASIDE, strict=True))
+    down = 1 - _smooth((at[:, None] - first) / (last - first))
+    return np.asarray(down * _smooth(np.minimum(at, 1 - at) / _FADE_SIDES), np.float32)
 
 
 def _smooth(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -130,8 +135,7 @@ def _mask(layer: Layer) -> Pixels | None:
     size, mask = layer.portrait.edge_px, None
     if layer.fades:
         if size not in _FADES:
-            down, aside = fade(size)
-            _FADES[size] = np.round(255 * down[:, None] * aside).astype(np.uint8)
+            _FADES[size] = np.round(255 * fade(size)).astype(np.uint8)
         mask = _FADES[size]
     if layer.opacity >= 1:
         return mask

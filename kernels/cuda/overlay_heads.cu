@@ -7,7 +7,7 @@
 //   canvas   = canvas (1 - o d.a) + o d.colour                    for every portrait, and rounded in the end
 //
 // canvas: bytes BGR [height, width, 3]. portraits: floats RGBA [heads, edge, edge, 4], colours multiplied by alpha.
-// fade: [2, edge], of rows and columns. places: a row a head, ``row`` floats apart: into [6], level, fades, opacity o, left,
+// fade: [edge, edge]. places: a row a head, ``row`` floats apart: into [6], level, fades, opacity o, left,
 // top, width, height of the covered box, width and height of its mask and of its colours. covers: ``room`` bytes a head,
 // colours BGR, then from COLOURS on the mask. Level n is the portrait averaged over squares of 2^n pixels.
 //
@@ -42,15 +42,16 @@ DEVICE bool covered(float (&bgr)[3], const float* place, const u8* cover, int x,
     return true;
 }
 
-// A pixel of a portrait's level; nothing outside of it.
-DEVICE Float4 drawn(const Float4* portrait, const float* fade, int edge, int level, bool fades, int x, int y) {
+// A pixel of a portrait's level; nothing outside of it. fade: null where it does not fade.
+DEVICE Float4 drawn(const Float4* portrait, const float* fade, int edge, int level, int x, int y) {
     Float4 sum{0, 0, 0, 0};
     const int step = 1 << level;
     if (x < 0 || y < 0 || x >= edge >> level || y >= edge >> level) return sum;
     for (int row = y << level; row < (y << level) + step; row++)
         for (int column = x << level; column < (x << level) + step; column++) {
-            const Float4 p = portrait[row * edge + column];
-            const float shown = fades ? fade[row] * fade[edge + column] : 1.f, alpha = limited(p.w, 0.f, 1.f);
+            const int i = row * edge + column;
+            const Float4 p = portrait[i];
+            const float shown = fade ? fade[i] : 1.f, alpha = limited(p.w, 0.f, 1.f);
             sum.x += limited(p.x, 0.f, alpha) * shown, sum.y += limited(p.y, 0.f, alpha) * shown;
             sum.z += limited(p.z, 0.f, alpha) * shown, sum.w += alpha * shown;
         }
@@ -75,7 +76,7 @@ DEVICE bool laid(
     const float u = place[0] * x + place[1] * y + place[2], v = place[3] * x + place[4] * y + place[5];
     const int level = int(place[6]), most_at = edge >> level;
     if (!(u > -1 && v > -1 && u < most_at && v < most_at)) return false;
-    const bool fades = place[7] > 0;
+    if (!(place[7] > 0)) fade = nullptr;
     const float left = floorf(u), top = floorf(v), fx = u - left, fy = v - top;
     const int ix = int(left), iy = int(top);
     Float4 sum{0, 0, 0, 0};
@@ -83,14 +84,14 @@ DEVICE bool laid(
         for (int row = iy - 1; row < iy + 3; row++) {
             const float down = cubic(v - row);
             for (int column = ix - 1; column < ix + 3; column++)
-                add(sum, drawn(portrait, fade, edge, level, fades, column, row), cubic(u - column) * down);
+                add(sum, drawn(portrait, fade, edge, level, column, row), cubic(u - column) * down);
         }
         sum = Float4{limited(sum.x, 0.f, 1.f), limited(sum.y, 0.f, 1.f), limited(sum.z, 0.f, 1.f), limited(sum.w, 0.f, 1.f)};
     } else {
-        add(sum, drawn(portrait, fade, edge, level, fades, ix, iy), (1 - fx) * (1 - fy));
-        add(sum, drawn(portrait, fade, edge, level, fades, ix + 1, iy), fx * (1 - fy));
-        add(sum, drawn(portrait, fade, edge, level, fades, ix, iy + 1), (1 - fx) * fy);
-        add(sum, drawn(portrait, fade, edge, level, fades, ix + 1, iy + 1), fx * fy);
+        add(sum, drawn(portrait, fade, edge, level, ix, iy), (1 - fx) * (1 - fy));
+        add(sum, drawn(portrait, fade, edge, level, ix + 1, iy), fx * (1 - fy));
+        add(sum, drawn(portrait, fade, edge, level, ix, iy + 1), (1 - fx) * fy);
+        add(sum, drawn(portrait, fade, edge, level, ix + 1, iy + 1), fx * fy);
     }
     const float opacity = place[8], under = 1 - sum.w * opacity, over = 255 * opacity;
     bgr[0] = sum.z * over + bgr[0] * under, bgr[1] = sum.y * over + bgr[1] * under, bgr[2] = sum.x * over + bgr[2] * under;

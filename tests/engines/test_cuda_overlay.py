@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(emulation_refusal() is not None, reason=str(emul
 SIZE = (37, 53)  # height and width of the pictures here
 EDGE = 16  # of the portraits
 FRAMES = np.random.default_rng(0).integers(0, 256, (4, *SIZE, 3), np.uint8)
-FADE = np.linspace(1, 0.2, 2 * EDGE, dtype=np.float32).reshape(2, EDGE)
+FADE = np.linspace(1, 0.2, EDGE * EDGE, dtype=np.float32).reshape(EDGE, EDGE)
 INTO = (0.5, 0.05, -3.0, -0.05, 0.5, -2.0)
 PLACES = [Place(INTO, 0, True), Place((0.9, 0, -20.0, 0, 0.9, -9.0)), Place(INTO, 1, True, 0.4)]
 

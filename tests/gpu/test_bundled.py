@@ -97,7 +97,7 @@ def test_several_faces_are_drawn_as_each_alone():
 
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 720, 1280, 3), np.uint8)
-FADE = np.linspace(1, 0.5, 2 * 256, dtype=np.float32).reshape(2, 256)
+FADE = np.linspace(1, 0.5, 256 * 256, dtype=np.float32).reshape(256, 256)
 
 
 def _heads(count):

@@ -186,7 +186,7 @@ def test_heads_covered_and_drawn(name):
     draw = torch.Generator().manual_seed(4)
     canvas = torch.randint(0, 256, (*size, 3), dtype=torch.uint8, generator=draw)
     portraits = torch.rand(len(places), edge, edge, 4, generator=draw) * 1.2 - 0.1
-    fade = torch.linspace(1, 0.1, 2 * edge).reshape(2, edge)
+    fade = torch.linspace(1, 0.1, edge * edge).reshape(edge, edge)
     rows = torch.tensor([place.numbers() for place in places])
     room = COLOURS + max(place.mask[0] * place.mask[1] for place in places)
     covers = torch.randint(0, 256, (len(places), room), dtype=torch.uint8, generator=draw)

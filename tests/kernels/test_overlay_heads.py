@@ -22,7 +22,7 @@ def _portraits(count, size, seed=1):
 
 def _fade(size):
     at = (torch.arange(size) + 0.5) / size
-    return torch.stack([1 - at.square(), (3 * torch.minimum(at, 1 - at)).clamp_max(1)])
+    return (1 - at.square())[:, None] * (3 * torch.minimum(at, 1 - at)).clamp_max(1)
 
 
 def _covers(places, seed=2):
@@ -141,5 +141,5 @@ def test_an_enlarged_portrait_is_interpolated_by_cubics(impl):
 
 def test_errors_say_what_was_wanted():
     canvas, portraits, fade, places, covers = _given((8, 8), Place(TURNED))
-    with pytest.raises(ValueError, match=r"wanted uint8 \[H, W, 3\], \[N, S, S, 4\], \[2, S\], \[N, 17\], uint8"):
+    with pytest.raises(ValueError, match=r"wanted uint8 \[H, W, 3\], \[N, S, S, 4\], \[S, S\], \[N, 17\], uint8"):
         overlay_heads(canvas, portraits, fade, places[:, :3], covers)

@@ -90,7 +90,7 @@ def test_the_bundled_models_checks_run(imagined, monkeypatch):
     tiny = lambda file, top=None: tiny_drawer(portrait_network(file))  # noqa: E731
     monkeypatch.setattr(test_bundled, "drawer_on_gpu", tiny)
     monkeypatch.setattr(test_bundled, "FRAMES", np.ascontiguousarray(test_bundled.FRAMES[:3, :40, :64]))
-    monkeypatch.setattr(test_bundled, "FADE", np.ascontiguousarray(test_bundled.FADE[:, :16]))
+    monkeypatch.setattr(test_bundled, "FADE", np.ascontiguousarray(test_bundled.FADE[:16, :16]))
     monkeypatch.setattr(test_bundled, "IN_TURN", (1, 2, 1))
     monkeypatch.setattr(test_bundled, "WHOLE_FRAMES", 4)
     with imagined:
