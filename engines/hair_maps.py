@@ -101,7 +101,7 @@ def edge_of_hair(x: Tensor, y: Tensor, z: Tensor, person: Person, coarse: Tensor
     parted, swept = person.fall()
     level, free, away = 1 - parted, 1 - fringe, from_parting(x)
     of_person = [0.10 * part * level, -0.16 * free * level, 0.03 * free * level, -0.30 * level]
-    of_person += [-0.36 * parted, -0.95 * parted, 0.03 * swept * free]
+    of_person += [-0.26 * parted, -0.95 * parted, 0.03 * swept * free]
     of_place = [x, x * x, sine(7 * x + 2), step((x.abs() - 0.46) / 0.24), away, away * away, coarse]
     front = line + 0.11 * parted + torch.cat(of_person, 2) @ torch.cat(of_place, 1)
     low = torch.lerp(front, side_end, step((0.40 - z) / 0.28))

@@ -55,6 +55,7 @@ _SETTLE_LOW = 4.0  # the same of a mouth that lies low, which would look like a 
 # How fast the open eye's figure follows wider and narrower eyes, per frame: while a face is new, and then.
 _NEW = 60
 _OPEN_NEW, _OPEN_THEN = (0.10, 0.01), (0.02, 0.002)
+_AT_EASE = 0.95  # of that, which is nearly the widest, eyes are mostly open
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
@@ -115,6 +116,7 @@ class Rest:
     def __init__(self) -> None:
         self._usual = np.array(list(USUAL.values()))
         self._mean = self._usual.copy()
+        self._mean[list(LIDS)] /= _AT_EASE
         self._mouth = self._usual[_UPPER]  # how high it lies
         self._count = 0.0
 
@@ -129,6 +131,7 @@ class Rest:
         self._mean[_FIXED] = self._usual[_FIXED]
         known = self._mean.copy()
         known[_CORNERS] = self._corners()
+        known[list(LIDS)] *= _AT_EASE
         return known
 
     def _corners(self) -> npt.NDArray[np.float64]:

@@ -77,14 +77,14 @@ def test_a_blink_closes_only_the_eye_that_blinks() -> None:
     reader = MotionReader()
     read(reader, 60)
     motion = read(reader, lid_l=0.09)
-    assert motion["eye_l"] == pytest.approx(0, abs=0.02) and motion["eye_r"] == pytest.approx(1, abs=0.02)
+    assert motion["eye_l"] == pytest.approx(0, abs=0.02) and 1 <= motion["eye_r"] < 1.08
 
 
 def test_rest_learns_a_wide_eyed_face() -> None:
     reader = MotionReader()
     first = read(reader, lid_l=0.55, lid_r=0.55)["eye_l"]
     after = read(reader, 100, lid_l=0.55, lid_r=0.55)
-    assert first == pytest.approx(LIMITS["eye_l"][1]) and after["eye_l"] == pytest.approx(1, abs=0.02)
+    assert first == pytest.approx(LIMITS["eye_l"][1]) and 1 <= after["eye_l"] < 1.08
     assert read(reader, lid_l=0.13, lid_r=0.55)["eye_l"] < 0.05
 
 
@@ -93,7 +93,7 @@ def test_eyes_opened_wide_for_a_moment_stay_wide_and_the_eye_is_as_open_after() 
     read(reader, 90)
     wide = read(reader, 20, lid_l=0.45, lid_r=0.45)
     assert wide["eye_l"] > 1.15
-    assert read(reader)["eye_l"] > 0.9
+    assert read(reader)["eye_l"] > 0.94
 
 
 def test_blinks_do_not_teach_that_eyes_are_small() -> None:
@@ -101,7 +101,7 @@ def test_blinks_do_not_teach_that_eyes_are_small() -> None:
     usual, closed = (np.array([{**USUAL, **more}[n] for n in FIGURES]) for more in ({}, {"lid_l": 0.05, "lid_r": 0.05}))
     for frame in range(300):
         known = rest.watch(closed if frame % 30 < 4 else usual)
-    np.testing.assert_allclose(known[list(LIDS)], usual[list(LIDS)], rtol=0.06)
+    np.testing.assert_allclose(known[list(LIDS)], usual[list(LIDS)], rtol=0.07)
 
 
 def test_rest_learns_a_mouth_that_lies_low_but_never_open_lips() -> None:

@@ -49,6 +49,9 @@ static inline Head head_of(const Parameters& q) {
     float friendly = .16f - .10f * h.elder;   // a face at rest
     h.p.corner_l += friendly;
     h.p.corner_r += friendly;
+    float least = -1 + .4f * h.natural;       // no lower than the lids, which lie closer
+    h.p.brow_l *= h.p.brow_l < 0 ? -least : 1;
+    h.p.brow_r *= h.p.brow_r < 0 ? -least : 1;
     h.p.nose_tip *= 1 + .16f * h.elder;       // cartilage grows all life long
     h.p.nose_width *= 1 + .10f * h.elder;
     h.p.ear_size *= 1 + .18f * h.elder;
@@ -63,7 +66,7 @@ static inline Head head_of(const Parameters& q) {
     float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .42f * h.elder) * (1 - .16f * wide + .35f * pucker);
     h.lip_upper = .054f * full;
     h.lip_lower = .074f * full;
-    h.brow_y = h.eye_y + h.eye_radius + mixu(.085f, .070f, h.natural) + .05f * q.brow_height - .03f * h.elder;
+    h.brow_y = h.eye_y + h.eye_radius + mixu(.030f, .024f, h.natural) + .05f * q.brow_height - .012f * h.elder;
     h.brow_thick = .034f * q.brow_thickness * mixu(1.15f, .72f, q.femininity) * (1 - .35f * h.child) * (1 + h.elder * mixu(.50f, .10f, q.femininity));
     // hair style: blend of presets, so that the amount of a style can be animated
     struct Preset { float amount, top, side, line, side_end, back_end, groove, curl, curtain, end, wave, parted, swept; };
@@ -101,7 +104,7 @@ static inline Head head_of(const Parameters& q) {
         h.cap_top = h.cap_top < .08f ? h.cap_top : .08f;
         h.p.hair_quiff = h.p.hair_side_part = h.p.hair_bun = 0;
     }
-    h.hairline += .07f * h.elder * (1 - q.femininity);
+    h.hairline += .07f + .07f * h.elder * (1 - q.femininity);
     h.cap_top *= 1 - .25f * h.elder;   // hair thins
     return h;
 }

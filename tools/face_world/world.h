@@ -163,7 +163,7 @@ FW F bare(V p, const Head& h) {
               + q.fringe * .016f * sin_(p.x * 21.f + 1.f) + .030f * sin_(p.x * 7.f + 2.f) * (1.f - q.fringe);
     if (h.parted > .01f) {   // falls from the parting to both temples
         F away = from_parting(p);
-        front = mix(front, h.hairline + .11f - away * (.36f + .95f * away), bc(h.parted));
+        front = mix(front, h.hairline + .11f - away * (.26f + .95f * away), bc(h.parted));
     }
     if (h.swept > .01f) front = front + h.swept * (1.f - q.fringe) * .030f * sin_(strands(p, SWEPT).coarse);   // tufts
     F side = bc(h.side_end), back = bc(h.back_end);
