@@ -65,8 +65,8 @@ def overlay_heads(
 
     canvas: uint8 BGR [H, W, 3]. portraits: float32 RGBA [N, S, S, 4], colours multiplied by alpha, 0..1; what is beyond
     is limited. fade: float32 [S, S] of 0..1: how much of each pixel is seen of a portrait that fades. places: float32
-    [N, 17], see :class:`Place`; rows may lie apart. covers: uint8 [N, 3072 or more], colours [cells, cells, 3], then from
-    byte 3072 on the mask.
+    [N, 17], see :class:`Place`; rows may lie apart. covers: uint8 [N, 3072 or more], colours [cells, cells, 3], then
+    from byte 3072 on the mask.
 
     Returns uint8 [H, W, 3]. Raises ValueError for shapes that do not fit, ImplementationUnavailable.
     """

@@ -15,9 +15,9 @@ from engines.attributes import ATTRIBUTES
 from engines.bundled import LAYERS, WEIGHTS, load, manifest, verify
 from engines.cuda_bundled import CudaDrawer, MadeOnce, portrait_network, straight_into, top_network
 from engines.cuda_portrait import CudaPortrait
+from engines.edges import clean_edges_of
 from engines.errors import ModelError
 from engines.motion import AT_REST
-from engines.edges import clean_edges_of
 from engines.pictures import straight
 from engines.portrait_top import LargeGenerator, Top, begin
 from kernels.emulation import emulated_program, emulation_refusal

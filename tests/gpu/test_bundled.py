@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from engines.bundled import LAYERS, manifest, verify
 from engines.cuda_bundled import drawer_on_gpu, portrait_network, top_network
 from engines.cuda_overlay import Head, OverlayEngine, Place
-from engines.motion import AT_REST
 from engines.edges import clean_edges_of
+from engines.motion import AT_REST
 from engines.pictures import straight
 from engines.portrait import DIM
 from engines.portrait_top import LargeGenerator, Top, begin
