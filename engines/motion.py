@@ -2,17 +2,29 @@
 
 The names and their order are those of ``tools/face_world/params.h``; ``_l`` and ``_r`` are left and right in the
 picture. Angles are radians (see ``realtime.frames.Crop.rotation``: yaw turns the nose to the picture's right, pitch
-down, roll counter-clockwise), eyes are 0 closed, 1 open, 1.3 wide, the others 0..1 or -1..1 around a face at rest.
+down, roll counter-clockwise), eyes are 0 closed, 1 open, 1.3 wide, the others 0..1 or -1..1 around a drawn face at
+rest.
 """
 
 from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
 
 MOTION: tuple[str, ...] = (
     *("yaw", "pitch", "roll", "jaw_open", "mouth_wide", "corner_l", "corner_r", "lip_upper", "lip_lower"),
     *("tongue", "cheek_puff", "mouth_shift", "eye_l", "eye_r", "squint_l", "squint_r"),
     *("brow_l", "brow_r", "furrow", "gaze_x", "gaze_y"),
 )
-AT_REST: dict[str, float] = {**dict.fromkeys(MOTION, 0.0), "eye_l": 1.0, "eye_r": 1.0}
+# Brows rest as near to the eyes as a person's, nearer than those of the face world (docs/decisions/0102).
+BROWS_AT_REST = -0.55
+AT_REST: dict[str, float] = {
+    **dict.fromkeys(MOTION, 0.0),
+    "eye_l": 1.0,
+    "eye_r": 1.0,
+    "brow_l": BROWS_AT_REST,
+    "brow_r": BROWS_AT_REST,
+}
 LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(MOTION, (-1.0, 1.0)),
     **dict.fromkeys(("jaw_open",), (0.0, 1.1)),
@@ -43,6 +55,12 @@ MOUTH = (
     "mouth_shift",
 )
 BROWS = ("brow_l", "brow_r", "furrow")
+
+
+def brows(raised: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The numbers of brows that are raised by so much from rest, -1 to 1, or lowered as far as is left below it."""
+    by = np.asarray(raised, np.float64)
+    return BROWS_AT_REST + np.where(by < 0, (1 + BROWS_AT_REST) * by, by)
 
 
 def columns(names: tuple[str, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engines.motion import LIMITS, MOTION, columns
+from engines.motion import LIMITS, MOTION, brows, columns
 from realtime.frames import Floats
 
 # What real faces look like at rest: medians over clips, by tools/measure_rest.py.
@@ -59,6 +59,7 @@ _AT_EASE = 0.95  # of that, which is nearly the widest, eyes are mostly open
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
+_BROWS = np.array(columns(("brow_l", "brow_r"))) - 3
 _MOUTH_CORNERS = np.array(columns(("corner_l", "corner_r"))) - 3
 _GAINS = np.array([[MATRIX.get(motion, {}).get(figure, 0.0) for figure in FIGURES] for motion in MOTION[3:]])
 
@@ -155,5 +156,6 @@ class MotionReader:
         now = figures(landmarks, rotation)
         motion = _GAINS @ change(now, self._rest.watch(now))
         motion[_EYES] += 1.0
+        motion[_BROWS] = brows(motion[_BROWS])
         motion[_MOUTH_CORNERS] *= np.where(motion[_MOUTH_CORNERS] < 0, _FROWN, 1.0)
         return np.clip(motion, _LOW, _HIGH).astype(np.float32)

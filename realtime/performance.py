@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.motion import AT_REST, LIMITS, MOTION
+from engines.motion import AT_REST, LIMITS, MOTION, brows
 from realtime.frames import Floats
 
 SECONDS = 12.0
@@ -51,6 +51,7 @@ def motion_at(seconds: float) -> Floats:
     """The motion code, float32 [motion], at a time of the script (it starts again after the end)."""
     t = seconds % SECONDS
     values = {**AT_REST, **{name: _smooth(keys, t) for name, keys in KEYS.items()}}
+    values |= {name: float(brows(values[name])) for name in ("brow_l", "brow_r")}
     talk = max(_window(t, *span) for span in SPEECH_S)
     syllable = 0.5 - 0.5 * np.cos(2 * np.pi * 4.1 * t + 1.3 * np.sin(2 * np.pi * 0.9 * t))
     values["jaw_open"] += talk * 0.42 * syllable * (0.55 + 0.45 * np.sin(2 * np.pi * 0.63 * t) ** 2)

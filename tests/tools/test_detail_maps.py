@@ -29,8 +29,9 @@ def maps_and_picture(**changes: float) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("kind", "row"), [("glasses_round", 18), ("glasses_square", 19)])
 def test_rims_lie_on_the_drawn_glasses(kind: str, row: int) -> None:
-    maps, with_glasses = maps_and_picture(**{kind: 1.0}, **POSE)
-    drawn = np.abs(with_glasses - maps_and_picture(**POSE)[1]) > 0.25
+    raised = POSE | {"brow_l": 0.8, "brow_r": 0.8}  # no brow is under the rims
+    maps, with_glasses = maps_and_picture(**{kind: 1.0}, **raised)
+    drawn = np.abs(with_glasses - maps_and_picture(**raised)[1]) > 0.25
     rim = maps[row] > 0.6
     assert rim.sum() > 60 and drawn[rim].mean() > 0.8
 
@@ -144,7 +145,7 @@ def test_strands_follow_the_drawn_hair(hair: dict[str, float], pose: dict[str, f
     maps, picture = maps_and_picture(**hair, **bright, **pose)
     fine = picture - cv2.GaussianBlur(picture, (0, 0), 2.5)
     hair = (maps[15] > 0.5) & (np.arange(SIZE) < 50)[:, None]
-    inside = cv2.erode(hair.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0  # its edge is thick
+    inside = cv2.erode(hair.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0  # its edge is thick
     strands = maps[[0, 2, 4, 6]]  # on the cap
     turned = np.concatenate([strands[:, 59::-1], strands[:, 60:]], 1)
     assert inside.sum() > 240
@@ -186,7 +187,7 @@ def test_the_hairs_edge_and_outline_lie_where_they_are_drawn(hair: dict[str, flo
     told = maps[15] > 0.5
     above = (beside | (bald[..., 3] > 128)) & (maps[28] < 0.1)  # brows are pink too
     above[55:] = False  # what hangs down is another surface
-    assert told.sum() > 800
+    assert told.sum() > 600
     assert (told & drawn & above).sum() / ((told | drawn) & above).sum() > 0.85
 
 
