@@ -28,7 +28,6 @@ from engines.cuda_portrait import CudaPortrait
 from engines.cuda_synthesis import choices_here
 from engines.cuda_timing import median_ms
 from engines.devices import LEAST_BYTES, choose_device, gpu_errors, gpu_facts
-from engines.edges import clean_edges_of
 from engines.errors import ModelError
 from engines.motion import MOTION
 from engines.pictures import Pixels
@@ -122,10 +121,10 @@ class Drawing:
 
     @torch.no_grad()
     def premultiplied(self) -> Tensor:
-        """The portraits with clean edges: RGBA, float32 [N, S, S, 4]."""
+        """The portraits as they leave the generator: RGBA, float32 [N, S, S, 4], its own buffer."""
         with self._constants:
             codes = self._motion_code(self.engine.wplus[:, 0], self.motion)
-        return clean_edges_of(self.engine.run(codes=codes))
+        return self.engine.run(codes=codes)
 
     @torch.no_grad()
     def compute(self) -> None:

@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.edges import clean_edges
-
 if TYPE_CHECKING:
     from engines.cuda_overlay import OverlayEngine
     from engines.drawings import DrawingEngine
@@ -62,7 +60,7 @@ class TwoNetworks:
     def _one(self, wplus: Floats, motion: Floats) -> Pixels:
         codes = self.motion_code.infer(wplus[:1], motion[None])
         (rgba,) = self.synthesis.infer(wplus[None], *codes)
-        return clean_edges(straight(rgba[0]))
+        return straight(rgba[0])
 
     def prepare(self) -> None:
         """See :meth:`Draws.prepare`."""

@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from engines.bundled import LAYERS, manifest, verify
 from engines.cuda_bundled import drawer_on_gpu, portrait_network, top_network
 from engines.cuda_overlay import Head, OverlayEngine, Place
-from engines.edges import clean_edges_of
 from engines.motion import AT_REST
 from engines.pictures import straight
 from engines.portrait import DIM
@@ -37,8 +36,7 @@ def _check_drawn(drawer, network, what):
     """One picture against plain half precision, its motion code against the processor's, its bytes against straight."""
     wplus, motion = _people(1)
     (pixels,) = drawer.draw(wplus, motion)
-    drawn = drawer.drawing(1).engine.run()  # of the codes that the graph made
-    rgba = drawn.permute(0, 3, 1, 2)
+    rgba = drawer.drawing(1).engine.run().permute(0, 3, 1, 2)  # of the codes that the graph made
     rows, moved = torch.from_numpy(wplus), torch.from_numpy(motion)
     with torch.no_grad():
         on_cpu = network.motion_code(rows[:, 0], moved)
@@ -50,7 +48,7 @@ def _check_drawn(drawer, network, what):
             _picture(copy.deepcopy(network).to(kind), codes, rows, kind) for kind in (torch.double, torch.half)
         )
     check_close(rgba, plain, exact, what, floor=1e-3)
-    wanted = straight(clean_edges_of(drawn)[0].permute(2, 0, 1).cpu().numpy())
+    wanted = straight(rgba[0].cpu().numpy())
     assert np.abs(pixels.astype(int) - wanted).max() <= 1
 
 
