@@ -147,7 +147,7 @@ def test_whole_frames_are_those_of_single_launches_and_of_the_parts():
         assert np.array_equal(one, two)
     for frame, count, picture in zip(FRAMES, IN_TURN, pictures[0], strict=True):
         wanted = _as_parts(drawer, frame, _heads(count), _covers(count))
-        assert np.abs(picture.astype(int) - wanted).max() <= 2
+        assert np.abs(picture.astype(int) - wanted).max() <= 3  # cubics make more of bytes that are rounded
 
 
 def test_ten_thousand_whole_frames_take_no_more_memory():
