@@ -1,6 +1,6 @@
 """The avatar in its picture: :class:`Frame`, :class:`Face` and :class:`Portrait` to :class:`Picture`.
 
-    overlay   the portrait over the person's head in the camera's picture; its lower end fades into the clothes
+    overlay   the portrait over the person's head in the camera's picture, into whose neck its own fades
     scene     the portrait on a background, framed as a webcam shows a person: the shoulders reach the lower edge
     crop      the portrait alone, in a square, on the background's colour
     paste     the portrait blended back with a soft mask and the person's colours, for photographic generators

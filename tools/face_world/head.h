@@ -49,9 +49,9 @@ static inline Head head_of(const Parameters& q) {
     float friendly = .16f - .10f * h.elder;   // a face at rest
     h.p.corner_l += friendly;
     h.p.corner_r += friendly;
-    float least = -1 + .4f * h.natural;       // no lower than the lids, which lie closer
-    h.p.brow_l *= h.p.brow_l < 0 ? -least : 1;
-    h.p.brow_r *= h.p.brow_r < 0 ? -least : 1;
+    float lowered = 1 - .4f * h.natural;      // no further than to the lids, which lie closer
+    h.p.brow_l *= h.p.brow_l < 0 ? lowered : 1;
+    h.p.brow_r *= h.p.brow_r < 0 ? lowered : 1;
     h.p.nose_tip *= 1 + .16f * h.elder;       // cartilage grows all life long
     h.p.nose_width *= 1 + .10f * h.elder;
     h.p.ear_size *= 1 + .18f * h.elder;
