@@ -26,7 +26,7 @@ def mouth(rays: Rays, person: Person) -> list[Tensor]:
     square = u * u
     taper = F.relu(1 - square)
     shape = (taper + 1e-6).sqrt()
-    opening = 0.35 * shape + 0.65 * taper
+    opening = torch.lerp(taper, shape, lips.rounded)
     corner = torch.lerp(left[:, 1], right[:, 1], (0.5 + 0.5 * u).clamp(0, 1)) - lips.line
     line = lips.line + corner * square
     above, below = line + lips.above * opening, line - lips.below * opening
@@ -44,5 +44,5 @@ def teeth(rays: Rays, lips: Lips) -> Tensor:
     """The upper row [N, 1, pixels], as if no lips were before it; the tongue hides most of the lower one."""
     x, y = rays.plane(0.72)
     x, y = rays.plane(0.735 - 0.95 * x.square())
-    row = 0.060 + 0.016 * lips.jaw - (y - lips.at_rest() + 0.004).abs()
-    return edge(row, 0.006) * edge(0.25 - x.abs(), 0.008)
+    up = y - lips.at_rest()
+    return edge(torch.minimum(0.056 - up, up + lips.teeth), 0.006) * edge(0.25 - x.abs(), 0.008)

@@ -16,7 +16,8 @@ _LOCKS = ((0.06, 0.92, 0.38, 0.58, 0.26, 0.36), (0.20, 0.90, 0.28, 0.56, 0.20, 0
 @dataclass(frozen=True, slots=True)
 class Lips:
     """Of a mouth's middle, each [N, 1, 1] in head units: how high the line is where lips meet, how far they are open
-    above and below it, how thick they are; and how far the jaw is open, 0..1."""
+    above and below it, how thick they are; how far the jaw is open, 0..1; how round the opening is, 0..1; and how far
+    below the line at rest the upper teeth reach."""
 
     line: Tensor
     above: Tensor
@@ -24,6 +25,8 @@ class Lips:
     upper: Tensor
     lower: Tensor
     jaw: Tensor
+    rounded: Tensor
+    teeth: Tensor
 
     def at_rest(self) -> Tensor:
         """The line's height with a closed jaw: where the upper teeth stay."""
@@ -35,7 +38,7 @@ class Person:
     """What the maps depend on beside the pose: the points at rest [N, 44, 3] (order of ``points_of`` in head.h), the
     gaze [N, 2], 1 for natural proportions [N, 1], the twelve numbers of the hair's shape [N, 12] (head.h), how far
     the brows are raised and furrowed [N, 3], how far the jaw is open, the corners of the mouth and the
-    upper lip are up and the lower one is down [N, 5]."""
+    upper lip are up and the lower one is down, and how wide the mouth is [N, 6]."""
 
     rest: Tensor
     gaze: Tensor
@@ -81,7 +84,11 @@ class Person:
     def lips(self) -> Lips:
         """The mouth's measures: how far it is open tells the motion code, the rest the middles of the lips."""
         upper, lower = (self.rest[:, i, 1, None, None] for i in (36, 37))
-        jaw, raised, lowered = (self.mouth[:, i, None, None] for i in (0, 3, 4))
+        jaw, left, right, raised, lowered, wide = self.mouth[:, :, None, None].unbind(1)
         above, below = 0.045 * jaw + 0.05 * raised, 0.255 * jaw + 0.05 * lowered
         thick = (upper - lower - above - below).clamp(min=0.02) * 2
-        return Lips(upper - above - 0.211 * thick, above, below, 0.422 * thick, 0.578 * thick, jaw)
+        pursed = (-wide).clamp(min=0)
+        smile = (0.45 * (left + right) + 0.6 * wide.clamp(min=0) + 0.9 * raised).clamp(0, 1)
+        teeth = torch.lerp(torch.full_like(jaw, 0.016), 0.068 + 0.016 * jaw, smile) - 0.030 * pursed
+        line, (top, bottom) = upper - above - 0.211 * thick, (0.422 * thick, 0.578 * thick)
+        return Lips(line, above, below, top, bottom, jaw, 0.35 + 0.45 * (pursed + 0.3 * jaw).clamp(0, 1), teeth)

@@ -24,7 +24,7 @@ GRID, POINTS, TORSO_POINTS = 32, 44, 3
 FEATURES = COORDINATES + MAPS
 BROWS, MOUTH = (
     ("brow_l", "brow_r", "furrow"),
-    ("jaw_open", "corner_l", "corner_r", "lip_upper", "lip_lower"),
+    ("jaw_open", "corner_l", "corner_r", "lip_upper", "lip_lower", "mouth_wide"),
 )  # of the motion code
 VIEW, CAMERA_Y, CAMERA_Z, TILT = 0.31, -0.02, 5.2, -0.03  # the camera of tools/face_world/world.h
 

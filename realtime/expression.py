@@ -25,15 +25,16 @@ FIGURES = tuple(USUAL)
 LIDS = (FIGURES.index("lid_l"), FIGURES.index("lid_r"))
 _FIXED = FIGURES.index("gap")  # closed lips are closed lips in every face
 _CORNERS, _UPPER = [FIGURES.index("corner_l"), FIGURES.index("corner_r")], FIGURES.index("upper")
+_BOTH_BROWS, _APART = [FIGURES.index("brow_l"), FIGURES.index("brow_r")], FIGURES.index("brows_apart")
 
 # Motion per change of a figure. The lengths are the drawn head's (tools/face_world/head.h), whose outer eye corners are
 # 1.0 apart; the factor before is how much of the movement the avatar takes over: real jaws open wider than its mouth.
-_JAW = 1.20 / 0.30
+_JAW, _SMILE = 1.20 / 0.30, 0.13
 MATRIX: dict[str, dict[str, float]] = {
     "jaw_open": {"gap": _JAW},
     "mouth_wide": {"width": 1 / 0.16},
-    "corner_l": {"corner_l": 1 / 0.13, "gap": _JAW * 0.03 / 0.13},  # an opening jaw takes the corners down with it
-    "corner_r": {"corner_r": 1 / 0.13, "gap": _JAW * 0.03 / 0.13},
+    "corner_l": {"corner_l": 1 / _SMILE, "gap": _JAW * 0.03 / _SMILE},  # an opening jaw takes the corners down with it
+    "corner_r": {"corner_r": 1 / _SMILE, "gap": _JAW * 0.03 / _SMILE},
     "lip_upper": {"upper": 0.5 / 0.05, "gap": -0.5 * _JAW * 0.015 / 0.05},
     "mouth_shift": {"shift": 1 / 0.10},
     "eye_l": {"lid_l": 1.35},  # the landmarks of a closed lid still stand a quarter open
@@ -48,8 +49,18 @@ MATRIX: dict[str, dict[str, float]] = {
 }
 _MOUTH_BEHIND_NOSE = -0.25  # depth from the nose's base to the mouth's corners (docs/decisions/0086)
 _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
-_OWN_CURVE = 0.25  # how much of the way corners hang at rest is the face's own; the rest of it is a smile or a frown
-_FROWN = 1.3  # the drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go
+# How much of the way a face differs from the usual one at rest is its own, and no smile or frown: of corners that hang,
+# of brows that lie lower or nearer to each other, of one brow that is higher than the other.
+_OWN_CURVE, _OWN_FROWN, _OWN_TILT = 0.25, 0.5, 0.25
+# A smile raises the whole mouth, corners most. A frown is corners below the lip, more than a mouth that lies lower, as
+# it does in speech: how much of either. An open jaw takes corners below the lip, by so much of the gap (on clips).
+_LOWER, _BELOW, _GAPING = 0.2, 1.6, 0.38
+# The drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go; and on pursed lips,
+# which are narrower, that looks like twice the smile.
+_FROWN, _PURSED = 1.9, 0.32
+# From which yaw on, radians, the lids of both eyes are told as one, and until which each as its own: the far one is
+# seen too badly to tell a wink.
+_AS_ONE, _EACH = 0.30, 0.10
 _SETTLE, _LONGEST = 45.0, 900.0  # frames until a face's own rest outweighs the usual one; frames that rest remembers
 _SETTLE_LOW = 4.0  # the same of a mouth that lies low, which would look like a frown until then
 # How fast the open eye's figure follows wider and narrower eyes, per frame: while a face is new, and then.
@@ -60,7 +71,7 @@ _AT_EASE = 0.95  # of that, which is nearly the widest, eyes are mostly open
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
 _BROWS = np.array(columns(("brow_l", "brow_r"))) - 3
-_MOUTH_CORNERS = np.array(columns(("corner_l", "corner_r"))) - 3
+_MOUTH_CORNERS, _WIDE = np.array(columns(("corner_l", "corner_r"))) - 3, columns(("mouth_wide",))[0] - 3
 _GAINS = np.array([[MATRIX.get(motion, {}).get(figure, 0.0) for figure in FIGURES] for motion in MOTION[3:]])
 
 
@@ -98,6 +109,12 @@ def _aside(p: npt.NDArray[np.float64], rotation: npt.NDArray[np.float64]) -> flo
     return float((d * seen[0] - b * seen[1]) / max(a * d - b * c, 0.2))  # the inverse; 0.2: hardly a face any more
 
 
+def _as_one(rotation: npt.NDArray[np.float64]) -> float:
+    """How far both eyes are told as one, 0..1, of a head that is turned by ``rotation``."""
+    yaw = abs(float(np.arctan2(rotation[2, 0], rotation[2, 2])))
+    return min(max((yaw - _EACH) / (_AS_ONE - _EACH), 0.0), 1.0)
+
+
 def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How far figures are from rest; lids as a part of the open eye, since eyes differ most in size."""
     difference = now - rest
@@ -111,7 +128,7 @@ class Rest:
     """The figures of one face at rest, learnt while it is watched, from the usual face on.
 
     Lids follow the open eye: sooner up than down, so that blinks do not count. The others are running means; but a
-    person who frowns or smiles all the time is not taken for a face that is made so (``_OWN_CURVE``).
+    person who frowns or smiles all the time, or keeps a brow raised, is not taken for a face that is made so.
     """
 
     def __init__(self) -> None:
@@ -119,6 +136,7 @@ class Rest:
         self._mean = self._usual.copy()
         self._mean[list(LIDS)] /= _AT_EASE
         self._mouth = self._usual[_UPPER]  # how high it lies
+        self.curve = self._curve()  # how far the corners lie above the upper lip at rest, float64 [2]
         self._count = 0.0
 
     def watch(self, now: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -131,14 +149,26 @@ class Rest:
         self._mean[list(LIDS)] = lids
         self._mean[_FIXED] = self._usual[_FIXED]
         known = self._mean.copy()
-        known[_CORNERS] = self._corners()
+        self.curve = self._curve()
+        known[_CORNERS] = self._mouth + self.curve
+        known[_BOTH_BROWS], known[_APART] = self._brows()
         known[list(LIDS)] *= _AT_EASE
         return known
 
-    def _corners(self) -> npt.NDArray[np.float64]:
-        """The corners at rest: as far below the upper lip as usual, and a part of what this face differs by."""
+    def _curve(self) -> npt.NDArray[np.float64]:
+        """As usual, and a part of what this face differs by."""
         usual, own = (figure[_CORNERS] - figure[_UPPER] for figure in (self._usual, self._mean))
-        return np.asarray(self._mouth + usual + _OWN_CURVE * (own - usual))
+        return np.asarray(usual + _OWN_CURVE * (own - usual))
+
+    def _brows(self) -> tuple[npt.NDArray[np.float64], float]:
+        """The brows at rest and how far they are apart: of how much lower or nearer they lie than usual a part, and all
+        of how much higher or farther, since nobody keeps surprised for long."""
+        usual, own = self._usual[_BOTH_BROWS], self._mean[_BOTH_BROWS]
+        off = own - usual
+        level, apart = off.mean(), self._mean[_APART] - self._usual[_APART]
+        rise = level if level > 0 else _OWN_FROWN * level
+        nearer = apart if apart > 0 else _OWN_FROWN * apart
+        return np.asarray(usual + rise + _OWN_TILT * (off - level)), float(self._usual[_APART] + nearer)
 
     def _open(self, level: float, now: float) -> float:
         up, down = _OPEN_NEW if self._count <= _NEW else _OPEN_THEN
@@ -154,8 +184,13 @@ class MotionReader:
     def read(self, landmarks: Floats, rotation: npt.NDArray[np.float64]) -> Floats:
         """The expression, float32 [motion - 3], of a face whose head is turned by ``rotation``."""
         now = figures(landmarks, rotation)
-        motion = _GAINS @ change(now, self._rest.watch(now))
+        changed = change(now, self._rest.watch(now))
+        motion = _GAINS @ changed
         motion[_EYES] += 1.0
         motion[_BROWS] = brows(motion[_BROWS])
-        motion[_MOUTH_CORNERS] *= np.where(motion[_MOUTH_CORNERS] < 0, _FROWN, 1.0)
+        motion[_EYES] += _as_one(rotation) * (motion[_EYES].mean() - motion[_EYES])
+        below = now[_CORNERS] - now[_UPPER] - self._rest.curve + _GAPING * changed[_FIXED]
+        frown = _LOWER * np.minimum(motion[_MOUTH_CORNERS], 0) + _BELOW * np.minimum(below / _SMILE, 0)
+        motion[_MOUTH_CORNERS] = np.maximum(motion[_MOUTH_CORNERS], 0) + _FROWN * frown
+        motion[_MOUTH_CORNERS] -= _PURSED * min(max(-motion[_WIDE], 0.0), 1.0)
         return np.clip(motion, _LOW, _HIGH).astype(np.float32)

@@ -4,12 +4,12 @@
 
 Paired supervision: the parameters of every picture are known, so the mapping network takes the person's attributes
 and the light, the motion code takes the pose and expression, and the loss is the distance to the picture at 64, 128
-and 256 px (premultiplied RGBA, pixels and gradients, eyes and mouth weighted up). Grown: first to 64 px, then 128,
-then 256, each for the given minutes of training time. Half of the batch mixes styles: the layers of shape get
-another person's colours, the layers of colour another person's shape, which keeps them separable. The last
-``sharpen`` minutes at 256 px have an adversarial term (``tools/critic.py``), for crisp hair and eyes. The checkpoint
-(weights, their moving average, optimisers, the time spent) is written every three minutes and continued from when it
-is there.
+and 256 px (premultiplied RGBA, before black and before white; pixels and gradients; eyes, mouth and brows weighted
+up). Grown: first to 64 px, then 128, then 256, each for the given minutes of training time. Half of the batch mixes
+styles: the layers of shape get another person's colours, the layers of colour another person's shape, which keeps them
+separable. The last ``sharpen`` minutes at 256 px have an adversarial term (``tools/critic.py``), for crisp hair and
+eyes. The checkpoint (weights, their moving average, optimisers, the time spent) is written every three minutes and
+continued from when it is there.
 
 To go on with trained weights (``tools/checkpoints``) with the critic, at a rate that does not undo them:
 
@@ -126,14 +126,20 @@ def mixed_codes(model: Model, attributes: Tensor, mix: bool) -> Tensor:
 
 
 def weights(at_rest: Tensor, motion: Tensor, size: int) -> Tensor:
-    """Where the picture matters most: 1 everywhere, up to 4 at eyes and mouth, [N, 1, size, size]."""
+    """Where the picture matters most: 1 everywhere, up to 4 at eyes, mouth and brows, [N, 1, size, size]."""
     place = project(at_rest, motion)
     axis = (torch.arange(64, device=motion.device) + 0.5) / 32 - 1
     total = torch.zeros(len(motion), 64, 64, device=motion.device)
-    for i in (0, 17, 36, 37):  # eyes, upper and lower lip
+    for i in (0, 17, 36, 37, 8, 9, 25, 26):  # eyes, upper and lower lip, insides and middles of the brows
         dx, dy = axis[None, None, :] - place[:, i, 0, None, None], -axis[None, :, None] - place[:, i, 1, None, None]
         total = torch.maximum(total, torch.exp((dx * dx + dy * dy) / (-2 * 0.11**2)))
     return F.interpolate(1 + 3 * total[:, None], size=(size, size), mode="bilinear", align_corners=False)
+
+
+def on_black_and_white(rgba: Tensor) -> Tensor:
+    """Premultiplied RGBA [N, 4, s, s] with what is seen of it before white, [N, 7, s, s]: colours that end before their
+    alpha does are a dark rim there."""
+    return torch.cat([rgba, rgba[:, :3] + 1 - rgba[:, 3:]], 1)
 
 
 def distance(got: Tensor, want: Tensor, weight: Tensor) -> Tensor:
@@ -163,7 +169,7 @@ def loss_of(model: Model, faces: Faces, rows: np.ndarray, size: int, critic: Cri
     """The training loss of one batch; with a critic, its judgement of the largest pictures is part of it."""
     attributes, motion, at_rest, want = faces.batch(rows, size)
     pictures, rest = model.generator(mixed_codes(model, attributes, True), motion, size)
-    loss = distance(pictures[-1], want, weights(at_rest, motion, size))
+    loss = distance(on_black_and_white(pictures[-1]), on_black_and_white(want), weights(at_rest, motion, size))
     if critic is not None:
         loss = balanced(loss, critic(pictures[-1], want).mean(), pictures[-1], CRITIC_SHARE)
     loss = loss + 4 * (rest - at_rest).abs().mean() + BLURRED * blurred_distance(pictures[-1], want)

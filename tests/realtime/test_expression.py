@@ -119,10 +119,48 @@ def test_a_mouth_that_lies_low_does_not_frown_for_long() -> None:
 
 
 def test_a_lasting_frown_stays_a_frown() -> None:
-    frown = {name: USUAL[name] - 0.08 for name in ("corner_l", "corner_r")}
+    frown = {name: USUAL[name] - 0.025 for name in ("corner_l", "corner_r")}
     reader = MotionReader()
     first, after = read(reader, 1, **frown), read(reader, 600, **frown)
     assert first["corner_l"] < -0.5 and first["corner_l"] < after["corner_l"] < -0.3
+
+
+def test_pursed_lips_are_no_smile() -> None:
+    """The drawn mouth rests in a slight smile, 0.16 of the code, which pursed lips must lose."""
+    pursed = read(MotionReader(), width=USUAL["width"] - 0.12)
+    assert pursed["mouth_wide"] < -0.7 and -0.5 < pursed["corner_l"] < -0.16
+    moved = {name: USUAL[name] + 0.01 for name in ("corner_l", "corner_r", "upper")}
+    assert read(MotionReader(), width=USUAL["width"] - 0.12, **moved)["corner_l"] < -0.1, "a kiss rises a little"
+
+
+def test_speech_that_lowers_the_whole_mouth_is_hardly_a_frown() -> None:
+    low = {name: USUAL[name] - 0.03 for name in ("corner_l", "corner_r", "upper")}
+    assert -0.16 < read(MotionReader(), **low)["corner_l"] <= 0.01
+    gaping = {name: USUAL[name] - 0.38 * 0.2 for name in ("corner_l", "corner_r")}
+    assert read(MotionReader(), gap=0.2, **gaping)["corner_l"] > -0.2
+
+
+def test_brows_that_stay_low_and_near_stay_a_frown_and_high_ones_become_the_face() -> None:
+    angry, high = ({f: USUAL[f] + by for f in ("brow_l", "brow_r")} for by in (-0.05, 0.05))
+    reader, other = MotionReader(), MotionReader()
+    after = read(reader, 900, **angry, brows_apart=USUAL["brows_apart"] - 0.04)
+    assert after["brow_l"] < AT_REST["brow_l"] - 0.12 and after["furrow"] > 0.2
+    assert read(other, 900, **high)["brow_l"] == pytest.approx(AT_REST["brow_l"], abs=0.05)
+
+
+def test_a_brow_that_stays_raised_stays_higher_than_the_other() -> None:
+    motion = read(MotionReader(), 900, brow_l=USUAL["brow_l"] + 0.03, brow_r=USUAL["brow_r"] - 0.03)
+    assert motion["brow_l"] > AT_REST["brow_l"] + 0.2 and motion["brow_r"] < AT_REST["brow_r"] - 0.1
+
+
+@pytest.mark.parametrize(("yaw", "apart"), [(0.05, 1.0), (0.2, 0.5), (-0.4, 0.0), (0.4, 0.0)])
+def test_lids_of_a_head_that_is_turned_away_are_told_as_one(yaw: float, apart: float) -> None:
+    rotation, reader = rotation_of(yaw, 0.0, 0.0), MotionReader()
+    for _ in range(3):
+        reader.read(seen(head_points(), rotation), rotation)
+    wink = reader.read(seen(head_points(lid_l=0.1), rotation), rotation)
+    left, right = (float(wink[EXPRESSION.index(name)]) for name in ("eye_l", "eye_r"))
+    assert right - left == pytest.approx(apart, abs=0.06)
 
 
 def test_a_yawn_does_not_pull_the_corners_up() -> None:

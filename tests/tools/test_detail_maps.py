@@ -87,7 +87,12 @@ def drawn_in(*, red: bool = False, **changes: float) -> np.ndarray:
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize(
-    "mouth", [{"jaw_open": 0.8}, {"jaw_open": 0.4, "corner_l": 0.8, "corner_r": 0.2, "lip_upper": 0.8}]
+    "mouth",
+    [
+        {"jaw_open": 0.8, "lip_upper": 0.6},
+        {"jaw_open": 0.4, "corner_l": 0.8, "corner_r": 0.2, "lip_upper": 0.8},
+        {"jaw_open": 0.8, "mouth_wide": 0.7, "lip_upper": 0.3},
+    ],
 )
 def test_lips_and_teeth_lie_where_they_are_drawn(mouth: dict[str, float], face: dict[str, float]) -> None:
     red = {"lip_r": 0.8, "lip_g": 0.02, "lip_b": 0.05, "make_up": 0.0}
@@ -98,6 +103,17 @@ def test_lips_and_teeth_lie_where_they_are_drawn(mouth: dict[str, float], face: 
     teeth = drawn_in(**mouth, **face) & around
     assert lips.sum() > 60 and overlap((maps[29:31].max(0) > 0.5) & ~inside, lips) > 0.45
     assert teeth.sum() > 30 and overlap(maps[43] > 0.5, teeth) > 0.4
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_pursed_lips_are_round_and_hide_the_teeth(face: dict[str, float]) -> None:
+    red = {"lip_r": 0.8, "lip_g": 0.02, "lip_b": 0.05, "make_up": 0.0}
+    dull, pursed = {"lip_r": 0.1, "lip_g": 0.02, "lip_b": 0.02}, {"jaw_open": 0.8, "mouth_wide": -0.8}
+    maps = maps_and_picture(**pursed, **face)[0]
+    around = cv2.dilate((maps[29:32].max(0) > 0.5).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    lips = drawn_in(red=True, **red, **pursed, **face) & around & ~(maps[31] > 0.5)
+    assert lips.sum() > 30 and overlap((maps[29:31].max(0) > 0.5) & ~(maps[31] > 0.5), lips) > 0.4
+    assert (maps[43] > 0.5).sum() < 6 and (drawn_in(**dull, **pursed, **face) & around).sum() < 10
 
 
 @pytest.mark.parametrize("face", [*FACES, {"brow_l": 1.0, "brow_r": -0.5, "furrow": 0.6}])

@@ -46,6 +46,9 @@ static inline Head head_of(const Parameters& q) {
     h.iris = mixu(.62f, .44f, h.natural);
     h.eye_z = .795f - h.eye_radius - .02f;
     h.nose_y = -.175f * q.nose_length * (1 - .25f * h.child) - .01f + .005f * h.child - .045f * h.elder - .075f * h.natural * (1 - .5f * h.child);
+    // Lips that smile or are raised show the teeth; those that speak hide most of them, pursed ones all.
+    float smile = clampu(.45f * (q.corner_l + q.corner_r) + .6f * positive(q.mouth_wide) + .9f * q.lip_upper, 0, 1);
+    h.teeth = mixu(.016f, .068f + .016f * q.jaw_open, smile) - .030f * positive(-q.mouth_wide);
     float friendly = .16f - .10f * h.elder;   // a face at rest
     h.p.corner_l += friendly;
     h.p.corner_r += friendly;
@@ -61,6 +64,7 @@ static inline Head head_of(const Parameters& q) {
     h.mouth_y = -mixu(.475f, .520f, h.natural) * h.face_length;
     float pucker = positive(-q.mouth_wide), wide = positive(q.mouth_wide);
     h.mouth_half = .265f * q.mouth_width * (1 + .26f * wide) * (1 - .46f * pucker) * (1 - .10f * q.jaw_open) * (1 - .14f * h.child);
+    h.rounded = .35f + .45f * clampu(pucker + .3f * q.jaw_open, 0, 1);
     h.gap_upper = .045f * q.jaw_open + .05f * q.lip_upper;
     h.gap_lower = .255f * q.jaw_open + .05f * q.lip_lower;
     float full = q.lip_thickness * mixu(.86f, 1.14f, q.femininity) * (1 - .42f * h.elder) * (1 - .16f * wide + .35f * pucker);

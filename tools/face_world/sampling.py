@@ -254,8 +254,9 @@ def perform(head: Floats, random: Random) -> Floats:
     wink = r.random() < 0.12
     smile = float(r.choice([0.0, r.uniform(-0.8, 1)], p=[0.2, 0.8]))
     jaw = float(r.choice([0.0, r.uniform(0, 0.45), r.uniform(0.3, 1.1)], p=[0.34, 0.36, 0.30]))
-    raise_ = float(np.clip(r.normal(0.05, 0.45), -1, 1))
-    wide = float(np.clip(r.normal(0.1 + 0.35 * smile, 0.35), -1, 1))
+    raise_ = float(np.clip(r.normal(-0.2, 0.5), -1, 1))  # people's rest below the world's (engines.motion)
+    pursed = r.random() < 0.15
+    wide = float(r.uniform(-1, -0.3) if pursed else np.clip(r.normal(0.1 + 0.35 * smile, 0.35), -1, 1))
     values = {
         "yaw": np.clip(r.normal(0, 0.32), -0.85, 0.85),
         "pitch": np.clip(r.normal(0, 0.17), -0.5, 0.5),

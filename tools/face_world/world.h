@@ -22,7 +22,7 @@ struct Head {
     float squash;               // width of everything over its width as a toon
     float child, elder;         // 0..1 from p.age
     float face_length, jaw, neck, eye_x, eye_y, eye_z, eye_radius, lid_high, lid_low, iris;
-    float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower;
+    float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower, rounded, teeth;   // teeth: how far below mouth_y they reach
     float brow_y, brow_thick, nose_y, hair_amount, hat, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave, parted, swept;
     Fall fall;
 };
@@ -72,7 +72,7 @@ FW Mouth mouth(F x, const Head& h) {
     m.taper = hi(1.f - u2, 0.f);
     F corner = mix(bc(q.corner_l), bc(q.corner_r), clampf(.5f + .5f * m.u, 0.f, 1.f));
     F line = h.mouth_y + corner * .13f * u2 - .03f * q.jaw_open;
-    F open = root(m.taper) * .35f + m.taper * .65f;
+    F open = mix(m.taper, root(m.taper), bc(h.rounded));
     m.upper = line + h.gap_upper * open;
     m.lower = line - h.gap_lower * open;
     F shape = root(m.taper);
@@ -80,11 +80,11 @@ FW Mouth mouth(F x, const Head& h) {
     m.bottom = m.lower - h.lip_lower * shape;
     return m;
 }
-FW F lip_bump(F y, const Mouth& m) {
+FW F lip_bump(F y, const Mouth& m, float jaw_open) {
     F a = clampf((m.top - y) / (m.top - m.upper + .004f), 0.f, 1.f), b = clampf((y - m.bottom) / (m.lower - m.bottom + .004f), 0.f, 1.f);
     F up = sel(y > m.upper, a * (2.f - a) * (1.f - .45f * step_smooth(.72f, 1.f, a)), bc(0.f));
     F down = sel(y < m.lower, b * (2.f - b) * (1.f - .45f * step_smooth(.72f, 1.f, b)), bc(0.f));
-    return hi(up, down * 1.1f) * root(m.taper);
+    return hi(up, down * (1.1f + .5f * jaw_open)) * root(m.taper);   // an open jaw takes the lower lip back with it
 }
 FW F brow_field(V s, F bones, F raise, const Head& h) {
     const Parameters& q = h.p;
@@ -291,8 +291,9 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     Mouth m = mouth(p.x, h);
     F skin_material = bc((float)SKIN);
     if (any_of(front)) {
-        F muzzle = exp_(((p.x * p.x) * 9.f + (p.y - h.mouth_y) * (p.y - h.mouth_y) * 12.f) * -1.f) * (.045f - .03f * q.mouth_wide * .5f);
-        F bump = (.050f + .02f * hi(bc(-q.mouth_wide), 0.f)) * lip_bump(p.y, m);
+        F off = hi(p.y - h.mouth_y, lo(p.y - h.mouth_y + h.gap_lower, 0.f));   // an open mouth takes the muzzle down
+        F muzzle = exp_(((p.x * p.x) * 9.f + off * off * 12.f) * -1.f) * (.045f - .03f * q.mouth_wide * .5f + .03f * q.jaw_open * step_smooth(.10f, -.30f, p.y - h.mouth_y));
+        F bump = (.050f + .045f * hi(bc(-q.mouth_wide), 0.f)) * lip_bump(p.y, m, q.jaw_open);
         F philtrum = .012f * exp_(p.x * p.x * -900.f) * step_smooth(h.mouth_y + .03f, h.mouth_y + .08f, p.y) * step_smooth(ny - .03f, ny - .10f, p.y);
         F chin_crease = .018f * exp_((p.y - m.bottom + .055f) * (p.y - m.bottom + .055f) * -500.f) * m.taper;
         F crease = bc(0.f);
@@ -336,13 +337,16 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
     }
     if (h.gap_upper + h.gap_lower > .004f && any_of(front)) {
         F arch = .70f - .95f * p.x * p.x;
-        F teeth = hi(hi(absf(p.y - h.mouth_y + .006f) - .062f - .016f * q.jaw_open, absf(p.z - arch + .03f) - .065f), hi(s.x - .25f, bones + .010f));
+        F row = hi(p.y - h.mouth_y - .056f, h.mouth_y - h.teeth - p.y);
+        F teeth = hi(hi(row, absf(p.z - arch + .03f) - .065f), hi(s.x - .25f, bones + .010f));
         F beyond = hi(hi(p.y - m.upper, m.lower - p.y) - .012f, absf(m.u) * h.mouth_half - h.mouth_half);   // behind the lips
         teeth = hi(teeth, beyond);
-        float lower_line = h.mouth_y - .03f * q.jaw_open - h.gap_lower;
-        F lower_teeth = hi(hi(absf(p.y - lower_line + .025f) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(hi(s.x - .22f, bones + .03f), beyond));
+        float lower_line = h.mouth_y - .03f * q.jaw_open - h.gap_lower;   // the lower teeth show with the upper ones
+        F lower_teeth = hi(hi(absf(p.y - lower_line + .059f - .5f * h.teeth) - .040f, absf(p.z - arch + .06f + .14f * q.jaw_open) - .03f), hi(hi(s.x - .22f, bones + .03f), beyond));
         include(hit, lo(teeth, lower_teeth), TEETH);
-        include(hit, ellipsoid(shift(p, 0, lower_line + .025f + .03f * q.tongue, .54f + .24f * q.tongue), .16f, .055f, .22f), TONGUE);
+        // Within the mouth, but as far as it is put out.
+        F tongue = ellipsoid(shift(p, .10f * q.mouth_shift, lower_line + .025f + .03f * q.tongue, .54f - .24f * q.jaw_open * (1 - q.tongue) + .24f * q.tongue), .16f, .055f, .22f);
+        include(hit, hi(tongue, beyond - .25f * clampu(3 * q.tongue, 0, 1)), TONGUE);
     }
     // hair, beard, glasses, clothes: only where they can be nearest
     if (h.hair_amount > .01f) {
@@ -486,7 +490,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
         a = paint(a, mix(a, hair, bc(.6f)), zone * .55f * q.stubble);
     }
     Mouth m = mouth(p.x, h);
-    F lips = step_smooth(-.010f, .006f, lo(m.top - p.y, p.y - m.bottom)) * step_smooth(1.04f, .97f, absf(m.u)) * step_smooth(.35f, .45f, p.z);
+    F lips = step_smooth(-.010f, .006f, lo(m.top - p.y, p.y - m.bottom)) * step_smooth(1.04f, .97f, absf(m.u)) * step_smooth(.35f - .20f * q.jaw_open, .45f - .20f * q.jaw_open, p.z);
     F line = exp_((p.y - .5f * (m.upper + m.lower)) * (p.y - .5f * (m.upper + m.lower)) * (-9000.f + 5000.f * h.comic)) * step_smooth(1.1f, 1.0f, absf(m.u)) * step_smooth(.012f, .0f, m.upper - m.lower);
     V lip = colour(q.lip_r, q.lip_g, q.lip_b);
     if (h.natural > .01f) lip = lip * (1.f - h.natural * .10f * (.5f + .5f * sin_(p.x * 95.f + 1.5f * sin_(p.y * 40.f)) + .6f * m.u * m.u));
