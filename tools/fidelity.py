@@ -47,7 +47,7 @@ IN_FIGURES, IN_DRAWN = ([names.index(name) for name in ANGLES] for names in (FIG
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """What was seen over a clip: points float64 [N, 478, 2] in frame pixels, figures [N, 10]; NaN without a face.
+    """What was seen over a clip: points float64 [N, 478, 2] in frame pixels, figures [N, 11]; NaN without a face.
 
     drawn: what the generator was told to draw, [N, 5]; None for a person.
     calibrated: the angles [N, 3] without what FaceMesh is known to add to those of drawn heads.

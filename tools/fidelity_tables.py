@@ -36,7 +36,7 @@ def table(clips: dict[str, dict[str, Any]]) -> str:
     """The result as a markdown table: a row per clip, r and (in brackets after a slash) the lag where it is not 0."""
     lines = [
         "| clip | found | " + " | ".join(FIGURES) + " | still, unsmoothed, person |",
-        "|---|---" + "|---" * 11 + "|",
+        "|---" * (len(FIGURES) + 3) + "|",
     ]
     for clip, result in clips.items():
         cells = [_cell(result["figures"][name]) for name in FIGURES]

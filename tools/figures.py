@@ -4,7 +4,8 @@ FaceMesh indices; distances are divided by that of the outer eye corners, 33 to 
 
     mouth open    13 to 14                    brow left, right   334 to 386, 105 to 159
     mouth wide    61 to 291                   yaw, pitch, roll   tools/head_angles.py (cv2.solvePnP)
-    eye left      386 to 374 over 362 to 263  gaze               irises between the eye corners, -1 to 1
+    mouth curve   61 and 291 above 13         gaze               irises between the eye corners, -1 to 1
+    eye left      386 to 374 over 362 to 263
     eye right     159 to 145 over 33 to 133
 """
 
@@ -20,6 +21,7 @@ from tools.head_angles import Series, angles
 NOISE = {
     "mouth open": 0.010,
     "mouth wide": 0.010,
+    "mouth curve": 0.006,
     "eye left": 0.015,
     "eye right": 0.015,
     "brow left": 0.006,
@@ -39,7 +41,7 @@ FEWEST = 10  # steps: fewer say nothing
 
 
 def figures(landmarks: Floats) -> Series:
-    """The figures of one face (float32 [478, 3], pixels): float64 [10], in the order of FIGURES; angles in radians."""
+    """The figures of one face (float32 [478, 3], pixels): float64 [11], in the order of FIGURES; angles in radians."""
     points = landmarks[:, :2].astype(np.float64)
 
     def apart(a: int, b: int) -> float:
@@ -50,6 +52,7 @@ def figures(landmarks: Floats) -> Series:
         [
             apart(13, 14) / span,
             apart(61, 291) / span,
+            _above(points, (61, 291), 13) / span,
             apart(386, 374) / max(apart(362, 263), 1e-6),
             apart(159, 145) / max(apart(33, 133), 1e-6),
             apart(334, 386) / span,
@@ -58,6 +61,13 @@ def figures(landmarks: Floats) -> Series:
             (_gaze(points, 468, 33, 133) + _gaze(points, 473, 362, 263)) / 2,
         ]
     )
+
+
+def _above(points: Series, line: tuple[int, int], point: int) -> float:
+    """How far the middle of a line from left to right lies above a point, square to it: corners of a mouth that smiles."""
+    left, right = points[list(line)]
+    x, y = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
+    return float(((left + right) / 2 - points[point]) @ (y, -x))
 
 
 def _gaze(points: Series, iris: int, left: int, right: int) -> float:

@@ -11,8 +11,9 @@ from realtime.alignment import Aligner
 from realtime.frames import Frame, Portrait
 from realtime.settings import AlignmentSettings, TrackingSettings
 from realtime.tracking import Tracker
+from tools.drawn_places import DRAWN
 from tools.fidelity import Recorder, Runner, Track, compare, read
-from tools.fidelity_tables import calibrated_table, drawn_table, means, table
+from tools.fidelity_tables import ANGLES, calibrated_table, drawn_table, means, table
 from tools.figures import FIGURES, still_steps
 from tools.looking import look, on_grey
 
@@ -37,6 +38,10 @@ def test_a_perfect_follower_and_a_late_one() -> None:
     assert "still_speed_unsmoothed" not in late
 
 
+def columns(names: tuple[str, ...]) -> list[int]:
+    return [FIGURES.index(name) for name in names]
+
+
 def test_figures_that_do_not_move_are_in_brackets_and_not_in_the_mean() -> None:
     still, moving = made_up(4), made_up(3)
     still.figures[:, 0] = np.random.default_rng(5).normal(0, 1e-4, 120)
@@ -51,7 +56,7 @@ def test_figures_that_do_not_move_are_in_brackets_and_not_in_the_mean() -> None:
 
 def test_what_was_drawn_has_a_table_of_its_own() -> None:
     source, avatar = made_up(3), made_up(8)
-    told = Track(avatar.points, avatar.figures, source.figures[:, [4, 5, 6, 7, 8]])
+    told = Track(avatar.points, avatar.figures, source.figures[:, columns(DRAWN)])
     clips = {"one": compare(source, told, None, 30)}
     lines = drawn_table(clips).splitlines()
     assert lines[2] == "| one | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 |" and lines[3].count("**1.00**") == 5
@@ -60,7 +65,7 @@ def test_what_was_drawn_has_a_table_of_its_own() -> None:
 
 def test_angles_without_known_errors_have_a_table_of_their_own() -> None:
     source, avatar = made_up(3), made_up(8)
-    right = Track(avatar.points, avatar.figures, None, source.figures[:, 6:9])
+    right = Track(avatar.points, avatar.figures, None, source.figures[:, columns(ANGLES)])
     clips = {"one": compare(source, right, None, 30)}
     assert calibrated_table(clips).splitlines()[2:] == [
         "| one | 1.00 | 1.00 | 1.00 |",

@@ -46,6 +46,7 @@ def test_figures_of_a_known_face_whatever_its_size() -> None:
         found = named(figures(face(scale)))
         assert found["mouth open"] == pytest.approx(0.2, abs=1e-4)
         assert found["mouth wide"] == pytest.approx(0.6, abs=1e-4)
+        assert found["mouth curve"] == pytest.approx(-0.1, abs=1e-4)
         assert found["eye left"] == pytest.approx(0.12 / 0.308, rel=0.01)
         assert found["brow left"] == pytest.approx(0.2, abs=1e-4) and found["brow right"] == pytest.approx(
             0.3, abs=1e-4
@@ -58,6 +59,16 @@ def test_gaze_is_positive_to_the_right_of_the_picture() -> None:
     points = face()
     points[[468, 473], 0] += 10
     assert figures(points)[FIGURES.index("gaze")] > 0.4
+
+
+@pytest.mark.parametrize("roll", [0.0, 0.5])
+def test_a_smile_curves_the_mouth_upwards(roll: float) -> None:
+    points = face(100, (0, 0, roll))
+    raised = points.copy()
+    up = rotation_of(0, 0, roll) @ [0, 1, 0] * [1, -1, -1]
+    raised[[61, 291]] += (12 * up).astype(np.float32)
+    change = figures(raised) - figures(points)
+    assert change[FIGURES.index("mouth curve")] == pytest.approx(0.12, abs=1e-3)
 
 
 @pytest.mark.parametrize("turned", [(0.5, 0, 0), (0, 0.3, 0), (0, 0, -0.4), (-0.3, -0.2, 0.2)])
