@@ -64,7 +64,7 @@ def figures(landmarks: Floats) -> Series:
 
 
 def _above(points: Series, line: tuple[int, int], point: int) -> float:
-    """How far the middle of a line from left to right lies above a point, square to it: corners of a mouth that smiles."""
+    """How far the middle of a line from left to right lies above a point, square to it: corners of a smile."""
     left, right = points[list(line)]
     x, y = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
     return float(((left + right) / 2 - points[point]) @ (y, -x))
