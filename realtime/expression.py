@@ -37,8 +37,8 @@ MATRIX: dict[str, dict[str, float]] = {
     "corner_r": {"corner_r": 1 / _SMILE, "gap": _JAW * 0.03 / _SMILE},
     "lip_upper": {"upper": 0.5 / 0.05, "gap": -0.5 * _JAW * 0.015 / 0.05},
     "mouth_shift": {"shift": 1 / 0.10},
-    "eye_l": {"lid_l": 1.35},  # the landmarks of a closed lid still stand a quarter open
-    "eye_r": {"lid_r": 1.35},
+    "eye_l": {"lid_l": 1.15},  # landmarks of closed lids still stand up to an eighth open
+    "eye_r": {"lid_r": 1.15},
     "squint_l": {"lower_lid_l": 0.6 / 0.043},
     "squint_r": {"lower_lid_r": 0.6 / 0.043},
     "brow_l": {"brow_l": 1.25 / 0.09},  # larger eyes under them make the same movement look smaller

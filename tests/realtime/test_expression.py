@@ -77,7 +77,7 @@ def test_each_figure_moves_its_part_of_the_face(figure: str, by: float, name: st
 def test_a_blink_closes_only_the_eye_that_blinks() -> None:
     reader = MotionReader()
     read(reader, 60)
-    motion = read(reader, lid_l=0.09)
+    motion = read(reader, lid_l=0.04)
     assert motion["eye_l"] == pytest.approx(0, abs=0.02) and 1 <= motion["eye_r"] < 1.08
 
 
@@ -86,7 +86,7 @@ def test_rest_learns_a_wide_eyed_face() -> None:
     first = read(reader, lid_l=0.55, lid_r=0.55)["eye_l"]
     after = read(reader, 100, lid_l=0.55, lid_r=0.55)
     assert first == pytest.approx(LIMITS["eye_l"][1]) and 1 <= after["eye_l"] < 1.08
-    assert read(reader, lid_l=0.13, lid_r=0.55)["eye_l"] < 0.05
+    assert read(reader, lid_l=0.06, lid_r=0.55)["eye_l"] < 0.05
 
 
 def test_eyes_opened_wide_for_a_moment_stay_wide_and_the_eye_is_as_open_after() -> None:
@@ -158,7 +158,7 @@ def test_lids_of_a_head_that_is_turned_away_are_told_as_one(yaw: float, apart: f
     rotation, reader = rotation_of(yaw, 0.0, 0.0), MotionReader()
     for _ in range(3):
         reader.read(seen(head_points(), rotation), rotation)
-    wink = reader.read(seen(head_points(lid_l=0.1), rotation), rotation)
+    wink = reader.read(seen(head_points(lid_l=0.03), rotation), rotation)
     left, right = (float(wink[EXPRESSION.index(name)]) for name in ("eye_l", "eye_r"))
     assert right - left == pytest.approx(apart, abs=0.06)
 
