@@ -43,7 +43,7 @@ MATRIX: dict[str, dict[str, float]] = {
     "squint_r": {"lower_lid_r": 0.6 / 0.043},
     "brow_l": {"brow_l": 1.25 / 0.09},  # larger eyes under them make the same movement look smaller
     "brow_r": {"brow_r": 1.25 / 0.09},
-    "furrow": {"brows_apart": -1 / 0.08},
+    "furrow": {"brows_apart": -1 / 0.06},
     "gaze_x": {"gaze_x": 1 / 0.25},
     "gaze_y": {"gaze_y": 1 / 0.21},
 }
@@ -51,10 +51,11 @@ _MOUTH_BEHIND_NOSE = -0.25  # depth from the nose's base to the mouth's corners 
 _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
 # How much of the way a face differs from the usual one at rest is its own, and no smile or frown: of corners that hang,
 # of brows that lie lower or nearer to each other, of one brow that is higher than the other.
-_OWN_CURVE, _OWN_FROWN, _OWN_TILT = 0.25, 0.5, 0.25
-# A smile raises the whole mouth, corners most. A frown is corners below the lip, more than a mouth that lies lower, as
-# it does in speech: how much of either. An open jaw takes corners below the lip, by so much of the gap (on clips).
-_LOWER, _BELOW, _GAPING = 0.2, 1.6, 0.38
+_OWN_CURVE, _OWN_FROWN, _OWN_TILT = 0.25, 0.4, 0.25
+# A smile raises the whole mouth and its corners above the upper lip, by at least 1/2.4 of it. A frown is corners below
+# that lip, more than a mouth that lies lower, as it does in speech: how much of either, and how much less while the
+# mouth is open. An open jaw takes corners below the lip, by so much of the gap (on clips).
+_CURVED, _LOWER, _BELOW, _GAPING, _OPEN = 2.4, 0.1, 2.2, 0.38, 0.6
 # The drawn corners rest 0.16 up (tools/face_world/head.h), from where a frown has further to go; and on pursed lips,
 # which are narrower, that looks like twice the smile.
 _FROWN, _PURSED = 1.9, 0.32
@@ -189,8 +190,14 @@ class MotionReader:
         motion[_EYES] += 1.0
         motion[_BROWS] = brows(motion[_BROWS])
         motion[_EYES] += _as_one(rotation) * (motion[_EYES].mean() - motion[_EYES])
-        below = now[_CORNERS] - now[_UPPER] - self._rest.curve + _GAPING * changed[_FIXED]
-        frown = _LOWER * np.minimum(motion[_MOUTH_CORNERS], 0) + _BELOW * np.minimum(below / _SMILE, 0)
-        motion[_MOUTH_CORNERS] = np.maximum(motion[_MOUTH_CORNERS], 0) + _FROWN * frown
-        motion[_MOUTH_CORNERS] -= _PURSED * min(max(-motion[_WIDE], 0.0), 1.0)
+        motion[_MOUTH_CORNERS] = self._curled(now, motion)
         return np.clip(motion, _LOW, _HIGH).astype(np.float32)
+
+    def _curled(self, now: npt.NDArray[np.float64], motion: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The corners of the mouth, of which ``motion`` has how high they are."""
+        high = motion[_MOUTH_CORNERS]
+        curve = (now[_CORNERS] - now[_UPPER] - self._rest.curve + _GAPING * now[_FIXED]) / _SMILE
+        smile = np.minimum(high, _CURVED * curve).clip(min=0)
+        frown = _LOWER * high.clip(max=0) + _BELOW * curve.clip(max=0)
+        closed = 1 - _OPEN * min(max(now[_FIXED] / _WIDEST, 0.0), 1.0)
+        return np.asarray(smile + _FROWN * closed * frown - _PURSED * min(max(-motion[_WIDE], 0.0), 1.0))
