@@ -37,8 +37,8 @@ MATRIX: dict[str, dict[str, float]] = {
     "corner_r": {"corner_r": 1 / _SMILE, "gap": _JAW * 0.03 / _SMILE},
     "lip_upper": {"upper": 0.5 / 0.05, "gap": -0.5 * _JAW * 0.015 / 0.05},
     "mouth_shift": {"shift": 1 / 0.10},
-    "eye_l": {"lid_l": 1.15},  # landmarks of closed lids still stand up to an eighth open
-    "eye_r": {"lid_r": 1.15},
+    "eye_l": {"lid_l": 1.35},
+    "eye_r": {"lid_r": 1.35},
     "squint_l": {"lower_lid_l": 0.6 / 0.043},
     "squint_r": {"lower_lid_r": 0.6 / 0.043},
     "brow_l": {"brow_l": 1.25 / 0.09},  # larger eyes under them make the same movement look smaller
@@ -68,6 +68,8 @@ _SETTLE_LOW = 4.0  # the same of a mouth that lies low, which would look like a 
 _NEW = 60
 _OPEN_NEW, _OPEN_THEN = (0.10, 0.01), (0.02, 0.002)
 _AT_EASE = 0.95  # of that, which is nearly the widest, eyes are mostly open
+# Lids far down go down more slowly: landmarks of shut ones stand up to an eighth open, of eyes that look down more.
+_LOW_LIDS, _SLOWLY = 0.325, 0.65
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
@@ -189,6 +191,7 @@ class MotionReader:
         motion = _GAINS @ changed
         motion[_EYES] += 1.0
         motion[_BROWS] = brows(motion[_BROWS])
+        motion[_EYES] -= (1 - _SLOWLY) * np.minimum(motion[_EYES] - _LOW_LIDS, 0)
         motion[_EYES] += _as_one(rotation) * (motion[_EYES].mean() - motion[_EYES])
         motion[_MOUTH_CORNERS] = self._curled(now, motion)
         return np.clip(motion, _LOW, _HIGH).astype(np.float32)
