@@ -69,7 +69,7 @@ _NEW = 60
 _OPEN_NEW, _OPEN_THEN = (0.10, 0.01), (0.02, 0.002)
 _AT_EASE = 0.95  # of that, which is nearly the widest, eyes are mostly open
 # Lids far down go down more slowly: landmarks of shut ones stand up to an eighth open, of eyes that look down more.
-_LOW_LIDS, _SLOWLY = 0.325, 0.65
+_LOW_LIDS, _SLOWLY = 0.325, 0.85
 
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
