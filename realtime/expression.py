@@ -192,6 +192,7 @@ class MotionReader:
         motion[_EYES] += 1.0
         motion[_BROWS] = brows(motion[_BROWS])
         motion[_EYES] -= (1 - _SLOWLY) * np.minimum(motion[_EYES] - _LOW_LIDS, 0)
+        motion[_EYES] = motion[_EYES].clip(min=0)
         motion[_EYES] += _as_one(rotation) * (motion[_EYES].mean() - motion[_EYES])
         motion[_MOUTH_CORNERS] = self._curled(now, motion)
         return np.clip(motion, _LOW, _HIGH).astype(np.float32)
