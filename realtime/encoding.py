@@ -36,7 +36,7 @@ _LOOKING = ThreadPoolExecutor(1, thread_name_prefix="identity")
 # tools/measure_angles.py on heads of known pose and tools/measure_roll.py on real ones (docs/decisions/0086).
 SEEMS_TURNED: dict[str, dict[str, float]] = {
     "yaw": {"mouth_shift": 1.5},
-    "roll": {"mouth_shift": 2.0, "corner_r": 1.2, "corner_l": -1.2},
+    "roll": {"mouth_shift": 2.0, "corner_r": 0.8, "corner_l": -0.8},
 }
 _SEEMS = np.radians([[SEEMS_TURNED.get(angle, {}).get(name, 0.0) for name in MOTION[len(POSE) :]] for angle in POSE])
 
