@@ -74,7 +74,7 @@ def differences(name: str, seed: int = 0) -> Tensor:
     beside = F.pixel_unshuffle((pictures[0][:, 3:] < 0.5).float(), 2).repeat(1, 4, 1, 1)
     paint = []
     for row, number in enumerate(MAPS_OF[name]):
-        one = told[:, row : row + 1] * (beside if number in SUB_PIXELS else 1)
+        one = told[:, row : row + 1] * (beside if number in SUB_PIXELS else 1 - beside)
         own = torch.eye(4)[SUB_PIXELS.index(number)].repeat(4) if number in SUB_PIXELS else 1
         paint.append(own * (one * added).sum((0, 2, 3)) / (one * told[:, row : row + 1]).sum((0, 2, 3)))
     return torch.stack(paint)
