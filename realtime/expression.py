@@ -43,7 +43,7 @@ MATRIX: dict[str, dict[str, float]] = {
     "squint_r": {"lower_lid_r": 0.6 / 0.043},
     "brow_l": {"brow_l": 1.25 / 0.09},  # larger eyes under them make the same movement look smaller
     "brow_r": {"brow_r": 1.25 / 0.09},
-    "furrow": {"brows_apart": -1 / 0.06},
+    "furrow": {"brows_apart": -1 / 0.08},
     "gaze_x": {"gaze_x": 1 / 0.25},
     "gaze_y": {"gaze_y": 1 / 0.21},
 }
@@ -51,7 +51,7 @@ _MOUTH_BEHIND_NOSE = -0.25  # depth from the nose's base to the mouth's corners 
 _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
 # How much of the way a face differs from the usual one at rest is its own, and no smile or frown: of corners that hang,
 # of brows that lie lower or nearer to each other, of one brow that is higher than the other.
-_OWN_CURVE, _OWN_FROWN, _OWN_TILT = 0.25, 0.4, 0.25
+_OWN_CURVE, _OWN_FROWN, _OWN_TILT = 0.25, 0.7, 0.25
 # A smile raises the whole mouth and its corners above the upper lip, by at least 1/2.4 of it. A frown is corners below
 # that lip, more than a mouth that lies lower, as it does in speech: how much of either, and how much less while the
 # mouth is open. An open jaw takes corners below the lip, by so much of the gap (on clips).
