@@ -33,7 +33,7 @@ _AT_ONCE, _EVERY = 4, 3
 _LOOKING = ThreadPoolExecutor(1, thread_name_prefix="identity")
 
 # By how many degrees the tracker takes a head for turned when only its mouth moves: per unit of the motion code, by
-# tools/measure_angles.py on heads of known pose and tools/measure_roll.py on real ones (docs/decisions/0086).
+# tools/measure_angles.py on heads of known pose and tools/measure_roll.py on real ones (docs/decisions/0086, 0103).
 SEEMS_TURNED: dict[str, dict[str, float]] = {
     "yaw": {"mouth_shift": 1.5},
     "roll": {"mouth_shift": 2.0, "corner_r": 0.8, "corner_l": -0.8},

@@ -139,7 +139,7 @@ class Rest:
         self._mean = self._usual.copy()
         self._mean[list(LIDS)] /= _AT_EASE
         self._mouth = self._usual[_UPPER]  # how high it lies
-        self.curve = self._curve()  # how far the corners lie above the upper lip at rest, float64 [2]
+        self.curve = self._curve()  # of the mouth at rest, float64 [2]
         self._count = 0.0
 
     def watch(self, now: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -159,7 +159,7 @@ class Rest:
         return known
 
     def _curve(self) -> npt.NDArray[np.float64]:
-        """As usual, and a part of what this face differs by."""
+        """How far corners lie above the upper lip at rest: as usual, and a part of what this face differs by."""
         usual, own = (figure[_CORNERS] - figure[_UPPER] for figure in (self._usual, self._mean))
         return np.asarray(usual + _OWN_CURVE * (own - usual))
 
