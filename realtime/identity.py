@@ -22,6 +22,7 @@ from engines.attributes import ATTRIBUTES, GEAR_FROM, HAIR_STYLES, PERSONAL, dec
 from realtime.brows import drawn_thickness
 from realtime.identity_cues import COLOURS, FIGURES, Look, bridge_edge, linear_rgb
 from realtime.irises import eye_colour
+from realtime.proportions import jaw_width, proportioned, unusual
 from realtime.said_colours import PARTS, circumstances, to_say
 
 Array = npt.NDArray[np.float64]
@@ -32,32 +33,16 @@ GLASSES_EDGE = 0.95  # of ``bridge_edge``
 BESIDE_JAW = 0.16  # share from which hair counts as long
 _LONG, _STEEPNESS, _MOST_ODDS = ("hair_bob", "hair_long", "hair_wavy", "hair_braids"), 30.0, 30.0
 
-# Mean and spread of the proportions over the people of the test media, by tools/likeness.py --proportions.
-PEOPLE: dict[str, tuple[float, float]] = {
-    "face_length": (1.895, 0.118), "jaw_width": (0.774, 0.018), "chin": (0.317, 0.064), "cheeks": (0.703, 0.018),
-    "forehead": (0.632, 0.037), "nose_length": (0.518, 0.032), "nose_width": (0.457, 0.032),
-    "eye_size": (0.314, 0.007), "eye_distance": (0.388, 0.014), "eye_tilt": (0.028, 0.007),
-    "brow_height": (0.227, 0.043), "brow_arch": (0.067, 0.009), "lip_thickness": (0.174, 0.032),
-    "mouth_width": (0.554, 0.074), "eye_open": (0.210, 0.045), "philtrum": (0.155, 0.032),
-}  # fmt: skip
-# The avatar's own mean and spread of the attribute of the same name (tools/face_world/sampling.py).
-AVATARS: dict[str, tuple[float, float]] = {
-    "face_length": (1.0, 0.065), "jaw_width": (1.0, 0.075), "chin": (1.0, 0.21), "cheeks": (1.0, 0.135),
-    "forehead": (0.2, 0.45), "nose_length": (1.0, 0.16), "nose_width": (1.0, 0.19), "eye_size": (1.0, 0.075),
-    "eye_distance": (1.0, 0.05), "eye_tilt": (0.05, 0.06), "brow_height": (0.4, 0.22), "brow_arch": (0.6, 0.28),
-    "lip_thickness": (1.0, 0.28), "mouth_width": (1.0, 0.10),
-}  # fmt: skip
 DARKEST = 0.003  # of what a linear colour is said to be
 _GREENEST, _PALEST = 68.0, 88.0  # degrees of hue and lightness in Lab; people before cameras: 24 to 62, up to 86
 _BLACK, _DYED = 28.0, 18.0  # lightness of black hair in a lit room, chroma of dark hair that is dyed blue or violet
 _BROWN = 8.0, 0.6, 18.0  # lightness, and by how much it rises with chroma, below which drawn hair can only be black
 _OLDER = 0.09  # by so much the network takes real grown-ups for older than 0.35, at the mean over the same people
-_MOST_SPREADS = 1.8  # no avatar is more unusual than this
 _INHUMAN = 1.7  # root mean square of spreads above which a face is a drawn one, whose proportions say nothing
 
 # How much each proportion speaks for a feminine look, per spread: fitted on the same people (docs/likeness.md).
 _FEMININE = {
-    "face_length": -0.095, "jaw_width": 0.057, "chin": -0.052, "cheeks": 0.087, "forehead": 0.035,
+    "face_length": -0.095, "jaw_width": 0.057, "chin_length": -0.052, "cheeks": 0.087, "forehead": 0.035,
     "nose_length": -0.052, "nose_width": -0.100, "eye_size": 0.075, "eye_distance": -0.033,
     "eye_tilt": 0.069, "brow_height": -0.020, "brow_arch": 0.095, "lip_thickness": -0.104, "mouth_width": 0.018,
     "eye_open": 0.036, "philtrum": -0.083,
@@ -120,6 +105,7 @@ class IdentityEstimator:
             result.update(proportioned(unusual))
             result["age"] = max(result["age"] - _OLDER, 0.0)
             result["femininity"] = self._femininity(weights, unusual, beside, result["femininity"])
+            result["jaw_width"] = jaw_width(unusual, result["femininity"], result["chin"])
             result["brow_thickness"] = drawn_thickness(self.brows(), result["brow_thickness"])
             result.update(bearded(result, *self._shaven(weights)))
             bare = float(np.average([look.bare for look in self._looks], weights=weights))
@@ -197,9 +183,7 @@ class IdentityEstimator:
 
     def _unusual(self, weights: Array) -> Array:
         """How far each proportion is from people's mean, in spreads, float64 [figures]."""
-        figures = weighted_median(np.array([look.figures for look in self._looks]), weights)
-        mean, spread = np.array([PEOPLE[name] for name in FIGURES]).T
-        return np.asarray((figures - mean) / spread)
+        return unusual(weighted_median(np.array([look.figures for look in self._looks]), weights))
 
     def _shaven(self, weights: Array) -> tuple[bool, bool]:
         """Whether upper lip and chin are seen to be skin. Of hair that is nearly as light as skin nothing is told."""
@@ -211,7 +195,7 @@ class IdentityEstimator:
         """0 to 1 from proportions, how red the lips are against the skin, hair beside the jaw, and the network."""
         redder = np.array([look.colours["lips"][1] - look.lit[1] for look in self._looks])
         lips = float(weighted_median(redder[:, None], weights)[0])
-        shape = sum(_FEMININE[name] * value for name, value in zip(FIGURES, unusual, strict=True)) + 0.26
+        shape = sum(_FEMININE.get(name, 0.0) * value for name, value in zip(FIGURES, unusual, strict=True)) + 0.26
         score = float(np.clip(shape / 0.27, -2, 2)) + float(np.clip((lips - 7.6) / 1.9, -2, 2))
         if math.isfinite(beside):
             score += float(np.clip((beside - 0.135) / 0.10, -2, 3))
@@ -236,16 +220,6 @@ def as_hair(lab: Array) -> Array:
     if lab[0] < _BLACK and lab[2] < 0 and chroma < _DYED:
         return np.array([lab[0], 0.0, 0.0])
     return np.array([max(lab[0], min(_BROWN[0] + _BROWN[1] * chroma, _BROWN[2])), *lab[1:]])
-
-
-def proportioned(unusual: Array) -> Attributes:
-    """The avatar's shape for a person's proportions, given in spreads from people's mean [figures]."""
-    result = {}
-    for name, spreads in zip(FIGURES, unusual, strict=True):
-        if name in AVATARS:
-            mean, spread = AVATARS[name]
-            result[name] = mean + spread * float(np.clip(spreads, -_MOST_SPREADS, _MOST_SPREADS))
-    return result
 
 
 def bearded(attributes: Attributes, lip: bool, chin: bool) -> Attributes:

@@ -258,6 +258,7 @@ def bridge_edge(eyes: Floats) -> float:
 FIGURES = (
     *("face_length", "jaw_width", "chin", "cheeks", "forehead", "nose_length", "nose_width", "eye_size"),
     *("eye_distance", "eye_tilt", "brow_height", "brow_arch", "lip_thickness", "mouth_width", "eye_open", "philtrum"),
+    "chin_length",
 )
 
 
@@ -274,12 +275,12 @@ def proportions(face: Face, crop: Crop) -> Array:
     eyes = (y[33] + y[133] + y[362] + y[263]) / 4
     return np.array(
         [
-            *(apart(10, 152), apart(172, 397) / width, y[17] - y[152], apart(50, 280) / width, y[10] - eyes),
+            *(apart(10, 152), apart(172, 397) / width, apart(149, 378) / width, apart(50, 280) / width, y[10] - eyes),
             *(eyes - y[2], apart(129, 358), (apart(33, 133) + apart(362, 263)) / 2, apart(133, 362)),
             *((y[33] - y[133] + y[263] - y[362]) / 2, (y[105] + y[334] - y[159] - y[386]) / 2),
             (2 * y[105] - y[107] - y[70] + 2 * y[334] - y[336] - y[300]) / 4,
             *(y[0] - y[13] + y[14] - y[17], apart(61, 291)),
-            *(y[159] - y[145] + y[386] - y[374], y[2] - y[0]),
+            *(y[159] - y[145] + y[386] - y[374], y[2] - y[0], y[17] - y[152]),
         ]
     )
 

@@ -10,9 +10,9 @@ compared with the labels. Skin and hair are compared by CIEDE2000: the colour of
 person's, against the person's; *live* is before the colours are corrected by looking at the drawn avatar, as the
 program does without an avatar.
 
---proportions prints the mean and spread of people's proportions for ``realtime/identity.py``, --colours writes how the
-attributes of skin, lips and hair follow from the colours that are seen (``realtime/said_colours.json``), over 300 drawn
-people or as many as --drawn tells.
+--proportions prints the mean and spread of people's proportions for ``realtime/proportions.py``, --colours writes how
+the attributes of skin, lips and hair follow from the colours that are seen (``realtime/said_colours.json``), over 300
+drawn people or as many as --drawn tells.
 """
 
 from __future__ import annotations

@@ -9,18 +9,9 @@ import numpy as np
 import pytest
 
 from engines.attributes import ATTRIBUTES, GEAR, HAIR_STYLES, PERSONAL
-from realtime.identity import (
-    AVATARS,
-    MOST_LOOKS,
-    PEOPLE,
-    IdentityEstimator,
-    as_hair,
-    as_skin,
-    proportioned,
-    styled,
-    weighted_median,
-)
+from realtime.identity import MOST_LOOKS, IdentityEstimator, as_hair, as_skin, styled, weighted_median
 from realtime.identity_cues import EYES_ROW, EYES_SHAPE, FIGURES, Look
+from realtime.proportions import AVATARS, PEOPLE, jaw_width, proportioned, unusual
 
 USUAL = np.array([PEOPLE[name][0] for name in FIGURES])
 SPREAD = np.array([PEOPLE[name][1] for name in FIGURES])
@@ -233,7 +224,21 @@ def test_unusual_proportions_become_the_avatars() -> None:
 
 def test_a_drawn_face_keeps_what_the_network_says() -> None:
     assert estimate(look(unusual=8.0, jaw_width=1.03))["jaw_width"] == pytest.approx(1.03)
-    assert estimate(look(jaw_width=1.03))["jaw_width"] == pytest.approx(1.0)
+    assert estimate(look(nose_width=1.03))["nose_width"] == pytest.approx(1.0)
+
+
+def of_jaw(share: float, femininity: float, chin: float = 1.0) -> float:
+    figures = USUAL.copy()
+    figures[FIGURES.index("jaw_width")] = share
+    return jaw_width(unusual(figures), femininity, chin)
+
+
+def test_a_jaw_that_is_usual_for_drawn_faces_of_that_presentation_stays_usual() -> None:
+    assert of_jaw(0.745, femininity=1.0) == pytest.approx(1.0) == of_jaw(0.787, femininity=0.0)
+    assert of_jaw(0.756, femininity=1.0) == pytest.approx(1.1) and of_jaw(0.5, femininity=1.0) == pytest.approx(
+        1 - 1.8 * 0.075
+    )
+    assert of_jaw(0.745, femininity=1.0, chin=0.5) == pytest.approx(1.1), "small chins make narrow jaws by themselves"
 
 
 def test_a_drawn_face_has_the_hair_that_the_network_sees() -> None:
