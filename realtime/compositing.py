@@ -35,6 +35,9 @@ Size = tuple[int, int]
 # and how slowly the rest follows the person.
 _LEAST_SIDE, _MOST_SIDE, _HANG, _REST_S = 0.95, 1.6, 0.05, 2.0
 _PASTE_SOFT = 0.06  # width of a pasted portrait's soft edge, in sides
+# In a portrait and in the square around a person, in sides from above: the chin; and the distance from there to the
+# eyes of the one over the other's. The medians of nine clips.
+_CHIN, _PERSONS_CHIN, _FITTED = 0.737, 0.755, 0.90
 
 
 def output_size(size: Size, settings: CompositingSettings) -> Size:
@@ -116,7 +119,7 @@ class Compositor:
         return self._compared(frame, picture)
 
     def _overlay(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:
-        return replace(empty, covered=[face], layers=[Layer(portrait, portrait.transform, fades=True)])
+        return replace(empty, covered=[face], layers=[Layer(portrait, over_head(portrait), fades=True)])
 
     def _paste(self, empty: Composition, face: Face, portrait: AnyPortrait) -> Composition:
         pasted = _pasted(portrait, empty.canvas, face)
@@ -218,6 +221,17 @@ class _Framing:
 def _chained(outer: Transform, inner: Transform) -> Transform:
     """The transform that does ``inner`` first and ``outer`` then."""
     return np.asarray(outer[:, :2] @ inner + np.array([[0, 0, outer[0, 2]], [0, 0, outer[1, 2]]]))
+
+
+def over_head(portrait: AnyPortrait) -> Transform:
+    """Portrait pixels to those of the picture, so that eyes and chin lie where the person's are.
+
+    Drawn eyes are larger and further apart than people's, so a head whose eyes were as far apart as the person's would
+    be too small, and one drawn as large as its square has a quiff beyond the picture's edge.
+    """
+    size = portrait.edge_px
+    aside, down = (1 - _FITTED) * (size - 1) / 2, size * (_PERSONS_CHIN - _FITTED * _CHIN)
+    return _chained(portrait.transform, np.array([[_FITTED, 0, aside], [0, _FITTED, down]]))
 
 
 def _pasted(portrait: AnyPortrait, canvas: Pixels, face: Face) -> Portrait:

@@ -30,7 +30,7 @@ _ROUNDS, _REACH = 16, (5, 5)  # of the colours' running into each other
 _CELLS = 32  # the covered region's surroundings are looked at in so many cells each way
 _FOREHEAD, _CHIN = 10, 152
 # How far the head reaches beyond the mesh, in face heights: the mesh ends at hairline, jaw and in front of the ears.
-_ABOVE, _ASIDE, _BELOW = 0.42, 0.20, 0.10
+_ABOVE, _ASIDE, _BELOW = 0.50, 0.20, 0.10
 _SOFT = 0.05  # width of the edge outside that region over which the cover fades, in face heights
 _AROUND = 0.35  # how far around the region colours are taken from, in face heights
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from realtime.compositing import Compositor, Size, _chained, _Framing, _pasted
+from realtime.compositing import Compositor, Size, _chained, _Framing, _pasted, over_head
 from realtime.covering import BACKDROP_BLOCKS, blurred
 from realtime.errors import UsageError
 from realtime.faces import Lost
@@ -76,7 +76,8 @@ class GroupCompositor(Compositor):
             return Layer(portrait, place, size=size)
         if mode == "paste":
             portrait = _pasted(portrait, canvas, one.face)
-        return Layer(portrait, portrait.transform, fades=mode == "overlay", size=size)
+        over = mode == "overlay"
+        return Layer(portrait, over_head(portrait) if over else portrait.transform, fades=over, size=size)
 
     def _behind(self, empty: Composition, faces: list[Face], lost: Sequence[Lost], frame: Frame) -> Composition:
         """What stands behind the portraits."""

@@ -30,6 +30,7 @@ CHIN = (199, 200, 175, 208, 428)
 HAIRLINE = (103, 67, 109, 10, 338, 297, 332)
 FOREHEAD = ((10, 151), (109, 108), (338, 337))  # from the hairline down to above the brows
 ABOVE = (0.10, 0.13, 0.16, 0.19)  # of the face's height, above the hairline
+HAIR_FROM, HAIR_TO = 0.15, 0.27  # the same, where hair is hair and not skin under its first strands, nor room
 BROWS = (105, 66, 107, 334, 296, 336)
 COLOURS = ("skin", "lips", "hair", "eyes", "clothes")
 
@@ -189,7 +190,7 @@ def _hair_colour(lab: Array, points: Array, skin: Array, hair: Array) -> Array:
     """
     up = points[10, :2] - points[152, :2]
     line = points[list(HAIRLINE), :2]
-    band = np.concatenate([line + ABOVE[0] * up, (line + ABOVE[-1] * up)[::-1]])
+    band = np.concatenate([line + HAIR_FROM * up, (line + HAIR_TO * up)[::-1]])
     inside = np.zeros(lab.shape[:2], np.uint8)
     cv2.fillPoly(inside, [np.rint(band).astype(np.int32)], (1,))
     above = lab[inside > 0]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtime.compositing import Compositor, output_size
+from realtime.compositing import Compositor, output_size, over_head
 from realtime.frames import Face, Frame, Pixels, Portrait
 from realtime.painting import Composition, OnCpu, draw
 from realtime.settings import CompositingSettings
@@ -90,12 +90,19 @@ def test_overlay_draws_the_portrait_over_the_camera_and_fades_its_lower_end() ->
     )
     seen = green(output.pixels)
     rows, columns = np.nonzero(seen)
-    assert columns.min() == pytest.approx(75, abs=2) and columns.max() == pytest.approx(124, abs=2)
-    assert rows.min() == pytest.approx(52, abs=2)
+    assert columns.min() == pytest.approx(78, abs=1) and columns.max() == pytest.approx(121, abs=1)
+    assert rows.min() == pytest.approx(60, abs=1)
     middle = output.pixels[:, 100, 1].astype(int)
     assert middle[120] == 200 and middle[139] < 130
     assert (np.diff(middle[120:142]) <= 0).all()  # no edge where the bust ends
     assert (output.pixels[:, 200:] == 120).all()
+
+
+def test_overlay_puts_a_drawn_heads_eyes_and_chin_where_the_persons_are() -> None:
+    portrait = portrait_at(100, 90, 100)
+    size, middle = portrait.edge_px, (portrait.edge_px - 1) / 2
+    drawn, persons = (np.array([[middle, y * size, 1] for y in both]) for both in ((0.416, 0.737), (0.464, 0.755)))
+    np.testing.assert_allclose(drawn @ over_head(portrait).T, persons @ portrait.transform.T, atol=0.5)
 
 
 def test_colours_of_clear_pixels_do_not_shine_through() -> None:
