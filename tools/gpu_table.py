@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tools import record
 from tools.layer_arithmetic import Cost
-from tools.record import ROOT
 
 Found = dict[str, Any]
 Value = Callable[[Found], float]
@@ -91,14 +91,14 @@ def layers(found: Found, batch: int = 1) -> str:
 
 def newest(folder: Path, name: str) -> Found:
     """The newest measurement of a name; empty without one."""
-    files = sorted(folder.glob(f"{name}-*.json"))
-    found: Found = json.loads(files[-1].read_text(encoding="utf-8")) if files else {}
+    file = record.newest(folder, name)
+    found: Found = json.loads(file.read_text(encoding="utf-8")) if file else {}
     return found
 
 
 def main() -> None:
     """Command line."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "measurements"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else record.ROOT / "docs" / "measurements"
     kernels, whole = newest(folder, "gpu-kernels"), newest(folder, "gpu-generator")
     for found in (kernels, whole):
         if found:
