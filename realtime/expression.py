@@ -47,6 +47,8 @@ MATRIX: dict[str, dict[str, float]] = {
     "gaze_x": {"gaze_x": 1 / 0.25},
     "gaze_y": {"gaze_y": 1 / 0.21},
 }
+# A lip that is raised opens the drawn mouth by 0.05, a jaw by 0.30 (head.h): a smile that shows teeth needs no jaw.
+_RAISED = 0.05 / 0.30
 _MOUTH_BEHIND_NOSE = -0.25  # depth from the nose's base to the mouth's corners (docs/decisions/0086)
 _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
 # How much of the way a face differs from the usual one at rest is its own, and no smile or frown: of corners that hang,
@@ -74,6 +76,7 @@ _LOW_LIDS, _SLOWLY = 0.325, 0.85
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in MOTION[3:]]) for side in (0, 1))
 _EYES = np.array(columns(("eye_l", "eye_r"))) - 3
 _BROWS = np.array(columns(("brow_l", "brow_r"))) - 3
+_JAW_OPEN, _UPPER_LIP = (columns((name,))[0] - 3 for name in ("jaw_open", "lip_upper"))
 _MOUTH_CORNERS, _WIDE = np.array(columns(("corner_l", "corner_r"))) - 3, columns(("mouth_wide",))[0] - 3
 _GAINS = np.array([[MATRIX.get(motion, {}).get(figure, 0.0) for figure in FIGURES] for motion in MOTION[3:]])
 
@@ -189,6 +192,7 @@ class MotionReader:
         now = figures(landmarks, rotation)
         changed = change(now, self._rest.watch(now))
         motion = _GAINS @ changed
+        motion[_JAW_OPEN] -= _RAISED * min(max(motion[_UPPER_LIP], 0.0), 1.0)
         motion[_EYES] += 1.0
         motion[_BROWS] = brows(motion[_BROWS])
         motion[_EYES] -= (1 - _SLOWLY) * np.minimum(motion[_EYES] - _LOW_LIDS, 0)

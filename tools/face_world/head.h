@@ -85,8 +85,8 @@ static inline Head head_of(const Parameters& q) {
         {1, .13f, .11f, .52f, -.20f, -.60f, .9f, 0, 1, -.62f, .1f, 1},   // bob
         {1, .12f, .10f, .54f, -.20f, -.60f, .9f, 0, 1, -1.30f, .0f, 1},  // long
         {1, .15f, .13f, .54f, -.20f, -.60f, 1.f, 0, 1, -1.24f, 1.f, 1},  // wavy
-        {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // bun
-        {1, .10f, .06f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // ponytail
+        {1, .13f, .07f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // bun
+        {1, .13f, .07f, .56f, -.06f, -.45f, 1.f, 0, 0, 0, 0},            // ponytail
         {1, .11f, .09f, .55f, -.18f, -.50f, 1.f, 0, 0, 0, 0, 1},         // braids
     };
     const float weights[] = {q.hair_buzz, q.hair_short, q.hair_side_part, q.hair_quiff, q.hair_curly, q.hair_afro, q.hair_bob, q.hair_long, q.hair_wavy, q.hair_bun, q.hair_ponytail, q.hair_braids};
@@ -102,6 +102,8 @@ static inline Head head_of(const Parameters& q) {
     h.parted = positive(fall);
     h.swept = positive(-fall);
     h.fall = fall > .15f ? PARTED : fall < -.15f ? SWEPT : h.curtain > .5f ? HANGING : COMBED;
+    h.combed = (1 - h.parted) * (1 - h.swept) * (1 - h.curtain) * (1 - clampu(h.curl, 0, 1)) * (1 - q.fringe);
+    h.cropped = q.hair_buzz / sum;
     h.hair_amount = sum > .05f ? 1 : 0;
     h.hat = q.hat_beanie > q.hat_cap ? q.hat_beanie : q.hat_cap;
     if (h.hat > .5f) {   // hair is flat under a hat

@@ -24,6 +24,7 @@ struct Head {
     float face_length, jaw, neck, eye_x, eye_y, eye_z, eye_radius, lid_high, lid_low, iris;
     float mouth_y, mouth_half, gap_upper, gap_lower, lip_upper, lip_lower, rounded, teeth;   // teeth: how far below mouth_y they reach
     float brow_y, brow_thick, nose_y, hair_amount, hat, cap_top, cap_side, hairline, side_end, back_end, groove, curl, curtain, curtain_end, wave, parted, swept;
+    float combed, cropped;      // 1 for hair combed back from the forehead, 0 for what falls or stands; 1 for a buzz cut
     Fall fall;
 };
 
@@ -142,6 +143,11 @@ FW F wrinkles(V p, V s, F raise, const Head& h) {
     return clampf(line, 0.f, 1.f) * step_smooth(.15f, .30f, p.z);
 }
 
+// The two upright lines between furrowed brows.
+FW F frown_lines(V s) {
+    F aside = s.x - .055f;
+    return exp_(aside * aside * -2200.f) * step_smooth(.10f, .20f, s.y) * step_smooth(.46f, .32f, s.y);
+}
 FW F groove_field(V p, const Head& h) {
     float fine = 1 - .8f * h.clay - .6f * h.comic + .25f * h.natural;   // clay is rolled, ink is bold
     if (h.curl > .01f) {
@@ -149,8 +155,9 @@ FW F groove_field(V p, const Head& h) {
         return h.curl * (.062f * (1 + .25f * h.clay) * gyroid(c, CURLS) + .022f * fine * gyroid(c, FINE_CURLS));
     }
     Strands s = strands(p, h.fall);
-    F g = (.012f * (1 - .65f * h.natural)) * sin_(s.coarse) + (.006f * fine) * sin_(s.fine) + .010f * s.warp;
-    if (h.clay > .01f) g = g + h.clay * (.050f * absf(sin_(s.coarse * .5f)) - .032f);
+    float flat = 1 - .60f * h.combed;   // what is combed back lies close
+    F g = (.012f * flat * (1 - .65f * h.natural)) * sin_(s.coarse) + (.006f * fine * flat) * sin_(s.fine) + .010f * s.warp;
+    if (h.clay > .01f) g = g + h.clay * (flat + .2f * h.combed) * (.050f * absf(sin_(s.coarse * .5f)) - .032f);
     F top = mix(bc(1.f), step_smooth(.05f, .50f, p.y), bc(.7f * h.swept));   // swept hair is short at the sides
     return h.groove * top * g;
 }
@@ -179,7 +186,9 @@ FW_CALL F hair_field(V p, V s, const Head& h, bool fine) {
         F away = from_parting(p) * (1.f / .075f);
         cap = cap + h.parted * .05f * exp_(-away * away) * step_smooth(.30f, .55f, p.y) * step_smooth(-.60f, -.20f, p.z);
     }
-    F d = smooth_max(cap, bare(p, h) * .75f, h.curl > .01f ? .14f : .07f);
+    F none = bare(p, h);
+    if (h.combed > .01f) cap = cap + h.combed * .9f * (.6f * h.cap_top < h.cap_side ? .6f * h.cap_top : h.cap_side) * exp_(none * (1.f / .20f));   // it rises from the skin
+    F d = smooth_max(cap, none * .75f, h.curl > .01f ? .14f : .07f);
     if (q.hair_quiff > .01f) {
         F v = ellipsoid(shift(p, .06f, .92f, .38f), .58f, .26f * q.hair_quiff + .02f, .36f) - g * 1.3f;
         d = smooth_min(d, v, .16f);
@@ -242,12 +251,9 @@ FW V in_head(V camera, const Head& h) {
     p.x = p.x * (1 / h.squash);
     return p;
 }
-// Modelling clay: lumps as left by thumbs, and patches of fingerprint.
+// Modelling clay: lumps as left by thumbs.
 FW F clay_relief(V p) {
-    F lumps = .010f * sin_(p.x * 7.f + 1.5f * sin_(p.y * 4.f)) * sin_(p.y * 6.f + p.z * 4.f + 1.f) + .004f * gyroid(p, 11.f);
-    F patch = step_smooth(-.1f, .5f, sin_(p.x * 5.f + 2.f * p.z + .7f) * sin_(p.y * 4.3f + 1.f));
-    F turn = root((p.x - .3f) * (p.x - .3f) + (p.y + .1f) * (p.y + .1f) * .6f + .02f) + .06f * sin_(p.y * 6.f + p.x * 3.f);
-    return lumps + .0022f * patch * sin_(turn * 105.f);
+    return .010f * sin_(p.x * 7.f + 1.5f * sin_(p.y * 4.f)) * sin_(p.y * 6.f + p.z * 4.f + 1.f) + .004f * gyroid(p, 11.f);
 }
 // ---- the whole: distance and material at points given in the camera frame
 FW_CALL Hit world(V camera, const Head& h, bool fine) {
@@ -305,8 +311,8 @@ FW_CALL Hit world(V camera, const Head& h, bool fine) {
         if (h.elder > .1f) {
             crease = crease + h.elder * .020f * wrinkles(p, s, sel(right, bc(q.brow_r), bc(q.brow_l)), h);
         }
-        F frown = q.furrow * .018f * exp_((s.x - .055f) * (s.x - .055f) * -2200.f) * step_smooth(.10f, .2f, p.y) * step_smooth(.5f, .38f, p.y);
-        d = sel(front, d - muzzle - bump + philtrum + chin_crease + crease + frown, d);
+        F frown = q.furrow * .018f * frown_lines(s);
+        d = d + step_smooth(.25f, .40f, p.z) * (philtrum + chin_crease + crease + frown - muzzle - bump);   // no step on the neck
         if (h.gap_upper + h.gap_lower > .004f) {
             F inside = hi(hi(p.y - m.upper, m.lower - p.y), absf(m.u) * h.mouth_half - h.mouth_half);
             F carved = -hi(inside * .8f, .30f - p.z);
@@ -455,6 +461,33 @@ FW V human_skin(V a, V p, V s, V e, F open, F squint, const Head& h) {
     dark = dark + (.13f - .13f * h.elder) * (1 - h.child) * exp_(nl * nl * -420.f) * step_smooth(h.mouth_y - .02f, h.mouth_y + .08f, p.y) * step_smooth(ny + .02f, ny - .06f, p.y);
     return paint(v, vec(v.x * .46f, v.y * .34f, v.z * .32f), dark * h.natural);
 }
+// How much single hairs cover the skin just outside of the hair: 1 at its edge.
+FW F roots(V p, const Head& h) {
+    F beyond = hi(bare(p, h), 0.f);
+    return exp_(beyond * (-1.f / .035f)) * step_smooth(-.35f, -.15f, p.y);
+}
+// Lighter and darker locks of straight hair, around 1: no two are alike.
+FW F streaks(V p, const Head& h) {
+    Strands s = strands(p, h.fall);
+    F locks = sin_(s.fine) * (.6f + .4f * sin_(s.coarse * .31f + 4.f * s.warp));
+    F hairs = sin_(s.fine * 2.f + s.warp * 3.f) * (.6f + .4f * sin_(s.coarse * .47f - 3.f * s.warp));
+    return .96f + .22f * locks + (.10f + .08f * h.natural) * hairs;
+}
+// Light on straight hair: a band across the strands for what a hair's surface throws back, and a broader one in the hair's
+// own hue for what went through it (Kajiya and Kay 1989; the two shifted bands of Marschner et al. 2003). Directions in the head frame.
+struct Bands { F surface, within; };
+FW Bands bands(V p, V n, V half, const Head& h) {
+    const float e = .004f;
+    F here = strands(p, h.fall).coarse;
+    V across = vec(strands(shift(p, -e, 0, 0), h.fall).coarse - here, strands(shift(p, 0, -e, 0), h.fall).coarse - here,
+                   strands(shift(p, 0, 0, -e), h.fall).coarse - here);
+    V along = unit(vec(n.y * across.z - n.z * across.y, n.z * across.x - n.x * across.z, n.x * across.y - n.y * across.x));
+    F c = dot(along, half);
+    if (h.fall == PARTED) c = sel(p.x < PARTING, -c, c);   // down on both sides
+    c = c + .045f * sin_(strands(p, h.fall).fine);
+    F thick = 1.f - exp_(lo(bare(p, h), 0.f) * (1.f / .06f));   // edges are rounded, and would shine all along
+    return {thick * exp_((c - .06f) * (c - .06f) * -24.f), thick * exp_((c + .16f) * (c + .16f) * -10.f)};
+}
 FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     const Parameters& q = h.p;
     V p = in_head(camera, h), s = vec(absf(p.x), p.y, p.z);
@@ -477,6 +510,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
         a = paint(a, vec(a.x * .66f, a.y * .50f, a.z * .42f), q.freckles * zone * (.10f + .90f * spots));
     }
     F open = sel(right, bc(q.eye_r), bc(q.eye_l));
+    if (q.furrow > .01f) a = paint(a, vec(a.x * .50f, a.y * .36f, a.z * .32f), q.furrow * (.65f - .25f * h.child) * frown_lines(s) * step_smooth(.15f, .30f, p.z));
     if (h.elder > .01f) {
         F line = wrinkles(p, s, sel(right, bc(q.brow_r), bc(q.brow_l)), h);
         a = paint(a, vec(a.x * .50f, a.y * .36f, a.z * .32f), h.elder * (.75f + .25f * h.comic) * line);
@@ -489,6 +523,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
         F zone = step_smooth(.10f, -.05f, p.y - (h.mouth_y + .12f + .34f * step_smooth(.22f, .60f, s.x))) * step_smooth(-.25f, .10f, p.z) * step_smooth(-1.0f, -.8f, p.y);
         a = paint(a, mix(a, hair, bc(.6f)), zone * .55f * q.stubble);
     }
+    if (h.combed > .01f && h.hat < .5f) a = paint(a, mix(a, hair, bc(.75f)), h.combed * roots(p, h));
     Mouth m = mouth(p.x, h);
     F lips = step_smooth(-.010f, .006f, lo(m.top - p.y, p.y - m.bottom)) * step_smooth(1.04f, .97f, absf(m.u)) * step_smooth(.35f - .20f * q.jaw_open, .45f - .20f * q.jaw_open, p.z);
     F line = exp_((p.y - .5f * (m.upper + m.lower)) * (p.y - .5f * (m.upper + m.lower)) * (-9000.f + 5000.f * h.comic)) * step_smooth(1.1f, 1.0f, absf(m.u)) * step_smooth(.012f, .0f, m.upper - m.lower);
@@ -496,7 +531,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     if (h.natural > .01f) lip = lip * (1.f - h.natural * .10f * (.5f + .5f * sin_(p.x * 95.f + 1.5f * sin_(p.y * 40.f)) + .6f * m.u * m.u));
     a = paint(a, lip, lips);
     a = paint(a, lip * bc(.32f - .26f * h.comic), line * (.8f + .2f * h.comic) * step_smooth(.35f, .45f, p.z));
-    Shade r = {a, bc(.10f), bc(16.f), bc(.5f + .35f * h.natural), bc(0.f)};
+    Shade r = {a, bc(.10f), bc(16.f), bc(.78f + .07f * h.natural), bc(0.f)};
     r.part = step_smooth(.45f, .55f, lips);
     r.gloss = mix(r.gloss, bc(.22f + .25f * q.make_up), lips);
 #define ON(kind) (hit.material == bc((float)kind))
@@ -511,13 +546,12 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
     SURFACE(TEETH, at(.92f, .91f, .88f) * gaps, .25f, 50.f, 0.f)
     SURFACE(TONGUE, at(.72f, .25f, .27f), .25f, 25.f, .3f)
     if (any_of(ON(HAIR))) {
-        F strand = .5f + .5f * (h.curl > .01f ? gyroid(curl_place(p), FINE_CURLS) : sin_(strands(p, h.fall).fine));
-        V tint = hair * mix(bc(.78f - .06f * h.natural), bc(1.16f + .06f * h.natural), strand);
-        if (h.natural > .01f && h.curl < .01f) {
-            Strands fine = strands(p, h.fall);
-            tint = tint * (1.f + h.natural * .20f * sin_(fine.fine * 2.f + fine.warp * 3.f));
-        }
+        V tint = hair * (h.curl > .01f ? .97f + .19f * gyroid(curl_place(p), FINE_CURLS) : streaks(p, h));
         if (h.clay + h.comic > .01f) tint = mix(tint, hair, bc(h.clay + h.comic));
+        if (h.combed > .01f) {   // the head shows through hair that is thin or cropped
+            F inside = lo(bare(p, h), 0.f);
+            tint = mix(tint, skin, h.cropped * (.07f + .28f * exp_(inside * (1.f / .16f))) + (h.combed - h.cropped) * .16f * exp_(inside * (1.f / .05f)));
+        }
         // black hair shines in narrower bands, or they make most of it grey
         float black = clampu(1.f - (q.hair_r + q.hair_g + q.hair_b) * (1.f - q.grey) / .09f - q.grey, 0.f, 1.f);
         SURFACE(HAIR, tint, .30f - .05f * h.natural - .08f * black, 12.f + 6.f * h.natural + 10.f * black, 0.f)
@@ -541,7 +575,7 @@ FW Shade surface(V camera, V n, Hit hit, const Head& h) {
 FW V to_light(float x, float y, float z) { return unit(at(x, y, z)); }
 FW F luminance(V c) { return c.x * .3f + c.y * .59f + c.z * .11f; }
 // Flat shading in three tones with the shade in a cool colour; highlights with hard edges, zigzag on hair.
-FW V cel(const Shade& s, F lit, F highlight, Hit hit, V p, const Head& h) {
+FW V cel(const Shade& s, F lit, F gleam, Hit hit, V p, const Head& h) {
     F grey = luminance(s.albedo);
     V bold = mix(vec(grey, grey, grey), s.albedo, bc(1.22f));
     bold = vec(hi(bold.x, .004f), hi(bold.y, .004f), hi(bold.z, .004f));
@@ -549,7 +583,7 @@ FW V cel(const Shade& s, F lit, F highlight, Hit hit, V p, const Head& h) {
     ramp = mix(ramp, at(1.16f, 1.12f, 1.06f), step_smooth(.70f, .76f, lit));
     M hair = hit.material == bc((float)HAIR), eye = hit.material == bc((float)EYE);
     F zigzag = sel(hair, sin_(strands(p, h.fall).coarse), bc(0.f));
-    F streak = step_smooth(.50f, .60f, highlight * (1.f / hi(s.gloss, .02f)) + .14f * zigzag) * step_smooth(.12f, .2f, s.gloss);
+    F streak = step_smooth(.50f, .60f, gleam + .14f * zigzag) * step_smooth(.12f, .2f, s.gloss);
     V c = bold * sel(eye, at(.95f, .95f, .95f), ramp);
     return c + (bold * bc(.55f) + at(.10f, .10f, .11f)) * streak;
 }
@@ -613,8 +647,18 @@ FW V light(V p, V n, V ray, Hit hit, F& part, const Head& h) {
         V own = s.albedo * (1.f / hi(hi(s.albedo.x, s.albedo.y), hi(s.albedo.z, .004f)));
         shine = sel(hairy, mix(shine, own, bc(.65f)), shine);
     }
+    M straight = hit.material == bc((float)HAIR);
+    F gleam = highlight * (1.f / hi(s.gloss, .02f));
+    if (h.curl < .01f && any_of(straight)) {
+        V turned = unrotate(h.head, n);
+        Bands b = bands(in_head(p, h), turned, unrotate(h.head, unit(key + view)), h);
+        F lit_hair = clampf(nl * .7f + .3f, 0.f, 1.f) * shadow * ao;
+        V glow = (at(1.f, .98f, .95f) * bc(.11f) * b.surface + s.albedo * (1.3f * b.surface + .9f * b.within)) * (lit_hair * (1 - .9f * h.clay));
+        gleam = sel(straight, b.surface * step_smooth(.2f, .6f, lit_hair), gleam);
+        c = c + sel(straight, glow - shine * highlight * bc(.75f), at(0.f, 0.f, 0.f));
+    }
     c = c + shine * highlight;
-    if (h.comic > .01f) c = mix(c, cel(s, nl * shadow, highlight, hit, unrotate(h.head, p), h), bc(h.comic));
+    if (h.comic > .01f) c = mix(c, cel(s, nl * shadow, gleam, hit, unrotate(h.head, p), h), bc(h.comic));
     if (any_of(eye)) {   // two catch-lights, fixed to the camera, so that eyes live in any light
         F g1 = 1.f - clampf(dot(n, to_light(.30f, .42f, .85f)), 0.f, 1.f), g2 = 1.f - clampf(dot(n, to_light(-.34f, -.30f, .85f)), 0.f, 1.f);
         F glint = (exp_(g1 * -160.f) * 1.0f + exp_(g2 * -110.f) * .22f) * (1 - h.comic - .9f * h.clay) + h.comic * step_smooth(.016f, .010f, g1);
