@@ -47,8 +47,9 @@ MATRIX: dict[str, dict[str, float]] = {
     "gaze_x": {"gaze_x": 1 / 0.25},
     "gaze_y": {"gaze_y": 1 / 0.21},
 }
-# A lip that is raised opens the drawn mouth by 0.05, a jaw by 0.30 (head.h): a smile that shows teeth needs no jaw.
-_RAISED = 0.05 / 0.30
+# A raised lip opens the drawn mouth as well, so a smile that shows teeth needs less jaw: as FaceMesh sees it as much as
+# a quarter of the jaw's way, and nothing from a jaw on that is open by so much.
+_RAISED, _AGAPE = 0.25, 0.8
 _MOUTH_BEHIND_NOSE = -0.25  # depth from the nose's base to the mouth's corners (docs/decisions/0086)
 _WIDEST = 1.1 / _JAW  # the gap at which the drawn jaw is fully open; what lies beyond does not move the lips further
 # How much of the way a face differs from the usual one at rest is its own, and no smile or frown: of corners that hang,
@@ -119,6 +120,11 @@ def _as_one(rotation: npt.NDArray[np.float64]) -> float:
     """How far both eyes are told as one, 0..1, of a head that is turned by ``rotation``."""
     yaw = abs(float(np.arctan2(rotation[2, 0], rotation[2, 2])))
     return min(max((yaw - _EACH) / (_AS_ONE - _EACH), 0.0), 1.0)
+
+
+def _raised(jaw: float, lip: float) -> float:
+    """By how much the jaw is less open since the upper lip is raised."""
+    return _RAISED * min(max(lip, 0.0), 1.0) * (1 - min(max(jaw / _AGAPE, 0.0), 1.0))
 
 
 def change(now: npt.NDArray[np.float64], rest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -192,7 +198,7 @@ class MotionReader:
         now = figures(landmarks, rotation)
         changed = change(now, self._rest.watch(now))
         motion = _GAINS @ changed
-        motion[_JAW_OPEN] -= _RAISED * min(max(motion[_UPPER_LIP], 0.0), 1.0)
+        motion[_JAW_OPEN] -= _raised(motion[_JAW_OPEN], motion[_UPPER_LIP])
         motion[_EYES] += 1.0
         motion[_BROWS] = brows(motion[_BROWS])
         motion[_EYES] -= (1 - _SLOWLY) * np.minimum(motion[_EYES] - _LOW_LIDS, 0)

@@ -74,6 +74,13 @@ def test_each_figure_moves_its_part_of_the_face(figure: str, by: float, name: st
     assert sign * moved * by > 0 and abs(moved) > 0.2
 
 
+def test_teeth_shown_by_a_raised_lip_need_no_jaw() -> None:
+    spoken, smiled = (read(MotionReader(), gap=0.1, upper=USUAL["upper"] + rise) for rise in (0.0, 0.08))
+    assert smiled["lip_upper"] > 0.6 and smiled["jaw_open"] < 0.85 * spoken["jaw_open"]
+    agape = [read(MotionReader(), gap=0.25, upper=USUAL["upper"] + rise)["jaw_open"] for rise in (0.0, 0.08)]
+    assert agape[0] == agape[1], "lips that are far apart are so by the jaw"
+
+
 def test_a_blink_closes_only_the_eye_that_blinks() -> None:
     reader = MotionReader()
     read(reader, 60)
