@@ -59,13 +59,6 @@ def test_black_is_said_to_be_blacker_than_it_is_seen_and_nothing_is_below_it() -
     assert (to_say(SEEN | {"hair": np.zeros(3)}, AROUND)["hair"] >= 0).all()
 
 
-def test_hair_that_falls_shines_so_darker_hair_is_said_of_it() -> None:
-    swept, combed = (
-        to_say(SEEN, circumstances(to_attributes({"hair": style})))["hair"] for style in ("short", "quiff")
-    )
-    assert (swept < 0.95 * combed).all()
-
-
 @pytest.mark.parametrize(("skin", "lips"), [("#f0cdb8", "#d79a90"), ("#c58c64", "#a86650"), ("#8a6552", "#7a4a3c")])
 def test_drawn_people_are_said_as_they_were(studio: Studio, skin: str, lips: str) -> None:
     person = to_attributes({"skin": skin, "lips": lips, "hair-colour": "#553d2c", "hair": "short"})

@@ -156,7 +156,10 @@ def worn(**styles: float) -> dict[str, float]:
 )
 @pytest.mark.parametrize("pose", [{}, POSE, {"yaw": -0.5}])
 def test_strands_follow_the_drawn_hair(hair: dict[str, float], pose: dict[str, float]) -> None:
-    """Combed back, parted and swept hair and hair between them alike; the same maps upside down explain nothing."""
+    """Combed back, parted and swept hair and hair between them alike; the same maps upside down explain less by far.
+
+    Beside the strands there are the bands in which they shine, and locks of which no two are alike.
+    """
     bright = {"hair_r": 0.6, "hair_g": 0.4, "hair_b": 0.2, "light_x": 0.0, "light_y": 0.3}
     maps, picture = maps_and_picture(**hair, **bright, **pose)
     fine = picture - cv2.GaussianBlur(picture, (0, 0), 2.5)
@@ -165,7 +168,8 @@ def test_strands_follow_the_drawn_hair(hair: dict[str, float], pose: dict[str, f
     strands = maps[[0, 2, 4, 6]]  # on the cap
     turned = np.concatenate([strands[:, 59::-1], strands[:, 60:]], 1)
     assert inside.sum() > 240
-    assert explained(fine, strands, inside) > 0.5 > 0.3 > explained(fine, turned, inside)
+    as_drawn, upside_down = (explained(fine, maps, inside) for maps in (strands, turned))
+    assert as_drawn > 0.15 and as_drawn > 1.7 * upside_down and upside_down < 0.3
 
 
 def test_strands_stick_to_the_turned_head() -> None:
@@ -204,7 +208,8 @@ def test_the_hairs_edge_and_outline_lie_where_they_are_drawn(hair: dict[str, flo
     above = (beside | (bald[..., 3] > 128)) & (maps[28] < 0.1)  # brows are pink too
     above[55:] = False  # what hangs down is another surface
     assert told.sum() > 600
-    assert (told & drawn & above).sum() / ((told | drawn) & above).sum() > 0.85
+    soft = "hair_buzz" in hair  # single hairs beyond its edge are pink, too
+    assert (told & drawn & above).sum() / ((told | drawn) & above).sum() > (0.78 if soft else 0.85)
 
 
 def test_nobody_bald_has_hair_on_the_maps() -> None:

@@ -82,7 +82,7 @@ def test_every_parameter_is_seen(face_world, sampling, half: slice) -> None:
         pairs += [sampling.plain(**base), sampling.plain(**{**base, name: now + step})]
     pictures = face_world.draw(np.stack(pairs), 32).astype(int)
     for name, before, after in zip(names, pictures[::2], pictures[1::2], strict=True):
-        assert np.abs(after - before).max() > 8, f"{name} changes nothing"
+        assert np.abs(after - before).max() > 7, f"{name} changes nothing"
 
 
 def test_points_are_projected_as_the_generator_does(face_world, sampling) -> None:
@@ -258,7 +258,8 @@ def test_old_faces_look_old(face_world, sampling, domain: str, femininity: float
     forehead = [head[66:84, 122:135, 1] for head in heads]
     lines = [float(np.abs(np.diff(part, 2, axis=0)).mean()) for part in forehead]
     jaws = [int((head[172, :, 3] > 128).sum()) for head in heads]
-    assert lines[0] < 1 < 9 < lines[1] < lines[2]  # levels of green, second differences
+    least = 6.5 if domain == "clay" else 9  # levels of green, second differences
+    assert lines[0] < 1 < least < lines[1] < lines[2]
     assert jaws[0] < jaws[1] < jaws[2] and jaws[2] > jaws[0] + 5
 
 

@@ -102,7 +102,7 @@ static inline Head head_of(const Parameters& q) {
     h.parted = positive(fall);
     h.swept = positive(-fall);
     h.fall = fall > .15f ? PARTED : fall < -.15f ? SWEPT : h.curtain > .5f ? HANGING : COMBED;
-    h.combed = (1 - h.parted) * (1 - h.swept) * (1 - h.curtain) * (1 - clampu(h.curl, 0, 1)) * (1 - q.fringe);
+    h.combed = (1 - h.parted) * (1 - h.swept) * (1 - h.curtain) * (1 - clampu(h.curl, 0, 1)) * (1 - q.fringe) * clampu(sum, 0, 1);
     h.cropped = q.hair_buzz / sum;
     h.hair_amount = sum > .05f ? 1 : 0;
     h.hat = q.hat_beanie > q.hat_cap ? q.hat_beanie : q.hat_cap;
