@@ -36,7 +36,7 @@ def record(name: str, path: Path | None = None, **content: object) -> Path:
 
 
 def newest(folder: Path, name: str) -> Path | None:
-    """The last NAME-DATE.json of a folder, and of those of one day the last."""
+    """The last NAME-DATE.json of a folder, and of those of one day the last, as :func:`record` names them."""
 
     def made(path: Path) -> tuple[str, int]:
         date, turn = path.stem[len(name) + 1 :][:10], path.stem[len(name) + 12 :]
